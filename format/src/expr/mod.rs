@@ -1,0 +1,15 @@
+//! Predicates over a table's columns: what they are, what bounds prove, what a batch answers.
+
+mod bounds;
+mod constant;
+mod eval;
+mod fold;
+mod predicate;
+mod scalar;
+
+pub use bounds::{BoundsSource, ColumnBounds, Verdict, judge};
+pub use constant::{constant_array, to_arrow_scalar};
+pub use eval::evaluate;
+pub use predicate::{ColumnPath, CompareOp, Predicate};
+pub use scalar::{Scalar, compare};
+pub(crate) use scalar::{decimal_text, power_of_ten};

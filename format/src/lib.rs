@@ -1,0 +1,31 @@
+//! The table format: Delta tables on a local disk or an S3-compatible store, without an engine.
+//!
+//! [`table::Table`] is the front door; [`snapshot::Snapshot`] is one version; [`scan`] and [`write`] move rows;
+//! [`transaction`] makes versions.
+
+pub mod action;
+pub mod clock;
+pub mod conflict;
+pub mod error;
+pub mod expr;
+pub mod log;
+pub mod operation;
+pub mod protocol;
+pub mod replay;
+pub mod scan;
+pub mod schema;
+pub mod snapshot;
+pub mod store;
+pub mod table;
+pub mod transaction;
+pub mod write;
+
+pub use clock::{Clock, ClockRef, SystemClock};
+pub use error::{Error, ErrorKind, Result};
+pub use operation::{
+    AppendOptions, CreateOptions, Input, OverwriteOptions, WriteOutcome, WriteReport,
+};
+pub use scan::ScanRequest;
+pub use snapshot::{At, Snapshot};
+pub use store::{StoreOptions, TableRoot};
+pub use table::Table;

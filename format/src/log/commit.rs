@@ -1,0 +1,227 @@
+//! One commit file: strict parsing, and a write whose outcome is never guessed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::path::commit_name;
+use crate::action::Action;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{PutAnswer, TableRoot, put_if_absent};
+
+/// A commit file larger than this is refused rather than loaded.
+const MAX_COMMIT_BYTES: u64 = 2 << 30;
+/// Puts of the same bytes before the outcome is called unknown.
+const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE_MS: u64 = 50;
+
+/// Field of `commitInfo` that says how many actions follow, so that a torn commit is known as one.
+pub const ACTION_COUNT_KEY: &str = "lake.numActions";
+
+/// A commit ready to be written: the exact bytes of `<version>.json`.
+#[derive(Clone, Debug)]
+pub struct CommitBody {
+    /// The version that it wants to be.
+    pub version: u64,
+    /// Identity of the logical commit; stands in the first line as `commitInfo.txnId`.
+    pub txn_id: Uuid,
+    /// One action per line.
+    pub bytes: Bytes,
+}
+
+/// What became of a commit.
+#[derive(Debug)]
+pub enum Settled {
+    /// It is the version, once and for good.
+    Landed,
+    /// Another commit is the version. Ours is not, and never will be.
+    Lost,
+    /// Nothing was written, and nothing will appear.
+    Rejected(Error),
+    /// It may be there, or appear later.
+    Unknown(Error),
+}
+
+/// A commit as read back.
+#[derive(Clone, Debug)]
+pub struct CommitRecord {
+    /// The version.
+    pub version: u64,
+    /// Its actions, in the order of the file.
+    pub actions: Vec<Action>,
+    /// The store's time of the file, milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+impl CommitRecord {
+    /// The identity that the commit carries, if its writer gave one.
+    pub fn txn_id(&self) -> Option<&str> {
+        self.actions.iter().find_map(|action| match action {
+            Action::CommitInfo(info) => info.txn_id.as_deref(),
+            _ => None,
+        })
+    }
+}
+
+/// Parses the lines of a commit. Unknown actions are skipped, as the protocol asks.
+///
+/// # Errors
+/// `Corrupt` for a file that is empty or torn, or a line that is not one JSON object (LOG-2).
+pub fn parse_commit(bytes: &[u8], version: u64) -> Result<Vec<Action>> {
+    let corrupt = |line: usize, what: &str| {
+        Error::corrupt(format!("commit {version} {what} in line {line}"))
+            .with_hint("the table was not read; restore the commit file from a backup of the bucket")
+    };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::corrupt(format!("commit {version} is empty: a write to it was cut short"))
+            .with_hint("the table was not read; restore the commit file from a backup of the bucket"));
+    }
+    let mut actions = Vec::new();
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        match parse_line(line) {
+            Ok(action) => actions.extend(action),
+            Err(error) => {
+                let what = if error.is_eof() { "is torn" } else { "can't be parsed" };
+                return Err(corrupt(index + 1, what).with_source(error));
+            }
+        }
+    }
+    check_count(&actions, version)?;
+    Ok(actions)
+}
+
+/// Our own commits say how many actions they hold.
+fn check_count(actions: &[Action], version: u64) -> Result<()> {
+    let Some(Action::CommitInfo(info)) = actions.first() else { return Ok(()) };
+    let Some(wanted) = info.other.get(ACTION_COUNT_KEY).and_then(serde_json::Value::as_u64) else { return Ok(()) };
+    let found = actions.len() as u64 - 1;
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("commit {version} is torn: it holds {found} of {wanted} actions"))
+        .with_hint("the table was not read; restore the commit file from a backup of the bucket"))
+}
+
+/// One line: an object with one known key, or with unknown keys alone.
+fn parse_line(line: &[u8]) -> Result<Option<Action>, serde_json::Error> {
+    use serde::de::Error as _;
+    use std::collections::BTreeMap;
+
+    let fields: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_slice(line)?;
+    let mut found = None;
+    for (key, value) in fields {
+        let text = value.get();
+        if text == "null" {
+            continue;
+        }
+        let action = match key.as_str() {
+            "add" => Action::Add(serde_json::from_str(text)?),
+            "remove" => Action::Remove(serde_json::from_str(text)?),
+            "commitInfo" => Action::CommitInfo(serde_json::from_str(text)?),
+            "metaData" => Action::Metadata(serde_json::from_str(text)?),
+            "protocol" => Action::Protocol(serde_json::from_str(text)?),
+            "txn" => Action::Txn(serde_json::from_str(text)?),
+            "domainMetadata" => Action::Domain(serde_json::from_str(text)?),
+            "cdc" => Action::Cdc(serde_json::from_str(text)?),
+            _ => continue,
+        };
+        if found.replace(action).is_some() {
+            return Err(serde_json::Error::custom("two actions in one line"));
+        }
+    }
+    Ok(found)
+}
+
+/// Reads version `version`; `None` when it is not there.
+///
+/// # Errors
+/// As [`parse_commit`], and the store's own.
+pub async fn read_commit(root: &TableRoot, version: u64) -> Result<Option<CommitRecord>> {
+    let path = root.child(&commit_name(version))?;
+    let Some(bytes) = root.get_small(&path, MAX_COMMIT_BYTES).await? else { return Ok(None) };
+    let actions = parse_commit(&bytes, version).map_err(|e| e.with_object(root.name_of(&path)))?;
+    Ok(Some(CommitRecord { version, actions, modified_ms: 0 }))
+}
+
+/// Makes `body` its version with put-if-absent, and settles every doubtful answer by reading the version back
+/// (COM-1 to COM-4). Absence settles nothing: a put that timed out may land later, so the same bytes are put again.
+pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock) -> Settled {
+    let path = match root.child(&commit_name(body.version)) {
+        Ok(path) => path,
+        Err(error) => return Settled::Rejected(error),
+    };
+    let mut doubt = None;
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            let pause_ms = FIRST_PAUSE_MS << attempt;
+            clock.sleep(Duration::from_millis(pause_ms / 2 + clock.below(pause_ms))).await;
+        }
+        match put_if_absent(root, &path, body.bytes.clone(), clock).await {
+            PutAnswer::Created => return Settled::Landed,
+            // A refusal is certain only while no earlier attempt is in doubt.
+            PutAnswer::Refused(error) if doubt.is_none() => return Settled::Rejected(error),
+            PutAnswer::Refused(error) | PutAnswer::Unsettled(error) => doubt = Some(error),
+            PutAnswer::Exists => {}
+        }
+        match holder(root, &path, body).await {
+            Ok(Some(true)) => match root.make_durable(&path).await {
+                Ok(()) => return Settled::Landed,
+                Err(error) => doubt = Some(error),
+            },
+            Ok(Some(false)) => return Settled::Lost,
+            Ok(None) => {}
+            Err(error) => doubt = Some(error),
+        }
+    }
+    Settled::Unknown(doubt.unwrap_or_else(|| {
+        Error::new(ErrorKind::Unavailable, "the store says that the version exists, but does not show it")
+    }))
+}
+
+/// Whether the version is ours (`true`), another's (`false`) or not to be seen (`None`).
+async fn holder(root: &TableRoot, path: &object_store::path::Path, body: &CommitBody) -> Result<Option<bool>> {
+    let Some(bytes) = root.get_small(path, MAX_COMMIT_BYTES).await? else { return Ok(None) };
+    Ok(Some(bytes == body.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"add":{"path":"a","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}}"#;
+
+    #[test]
+    fn unknown_actions_and_fields_are_skipped() {
+        let text = format!("{{\"zzz\":{{\"a\":1}}}}\n\n{LINE}\n{{\"txn\":{{\"appId\":\"x\",\"version\":1,\"new\":2}}}}");
+        assert_eq!(parse_commit(text.as_bytes(), 1).expect("LOG-2").len(), 2);
+    }
+
+    #[test]
+    fn an_empty_or_torn_commit_is_corrupt() {
+        for (text, word) in [
+            (String::new(), "empty"),
+            ("\n \n".to_owned(), "empty"),
+            (LINE[..LINE.len() / 2].to_owned(), "torn"),
+            (format!("{LINE}\n{}", &LINE[..9]), "torn"),
+            ("[1]".to_owned(), "can't be parsed"),
+            ("{\"add\":7}".to_owned(), "can't be parsed"),
+            ("\0\0\0".to_owned(), "can't be parsed"),
+            (format!("{{\"commitInfo\":{{\"lake.numActions\":2}}}}\n{LINE}\n"), "torn"),
+        ] {
+            let error = parse_commit(text.as_bytes(), 4).expect_err(&text);
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.message().contains(word) && error.message().contains('4'), "LOG-2: {error} for {text:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_the_end_of_the_process() {
+        let deep = format!("{{\"commitInfo\":{{\"x\":{}{}}}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(parse_commit(deep.as_bytes(), 1).expect_err("deep").kind(), ErrorKind::Corrupt);
+    }
+}

@@ -1,0 +1,233 @@
+//! Which files make up a version: the listing, cut into a segment.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+
+use super::checkpoint::Hint;
+use super::path::LogPath;
+use crate::error::{Error, Result};
+use crate::store::{ObjectInfo, TableRoot};
+
+/// A file of the log with its meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// What the name says.
+    pub meaning: LogPath,
+    /// Where it is.
+    pub object: ObjectInfo,
+}
+
+/// The files that give one version: a checkpoint, if any, and every commit after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSegment {
+    /// The version.
+    pub version: u64,
+    /// Version and files of the checkpoint to start from.
+    pub checkpoint: Option<(u64, Vec<ObjectInfo>)>,
+    /// Commits above the checkpoint, oldest first, without a gap.
+    pub commits: Vec<(u64, ObjectInfo)>,
+    /// The newest commit's file, also where the checkpoint covers it.
+    pub head: Option<ObjectInfo>,
+}
+
+/// Lists the log from version `from` on, by name. Only the log directory itself is read.
+///
+/// # Errors
+/// `Denied` or `Unavailable` by the store.
+pub async fn list_log(root: &TableRoot, from: u64) -> Result<Vec<LogFile>> {
+    let directory = root.child("_delta_log")?;
+    // Object stores list in order after a key; the name before `<from>.` is a key that sorts right there.
+    let offset = root.child(&format!("_delta_log/{from:020}"))?;
+    let mut files = Vec::new();
+    let mut listed = root.store().list_with_offset(Some(&directory), &offset);
+    loop {
+        let next = listed.try_next().await;
+        let Some(meta) = next.map_err(|e| Error::from(e).with_object(root.name_of(&directory)))? else { break };
+        let Some(name) = meta.location.as_ref().strip_prefix(directory.as_ref()) else { continue };
+        let Some(meaning) = LogPath::parse(name.trim_start_matches('/')) else { continue };
+        if meaning.version() >= from {
+            files.push(LogFile { meaning, object: meta.into() });
+        }
+    }
+    files.sort_by(|a, b| a.object.path.cmp(&b.object.path));
+    Ok(files)
+}
+
+/// Complete checkpoints among `files` at or below `at`, newest first; at one version the multi-part one first.
+fn checkpoints(files: &[LogFile], at: u64) -> Vec<(u64, Vec<ObjectInfo>)> {
+    let mut parts: BTreeMap<(u64, u32), BTreeMap<u32, ObjectInfo>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.meaning.version() <= at) {
+        let (version, part, parts_total) = match file.meaning {
+            LogPath::Checkpoint { version } => (version, 1, 1),
+            LogPath::CheckpointPart { version, part, parts } => (version, part, parts),
+            _ => continue,
+        };
+        // A classic file sorts below a multi-part set of one: key 0 keeps them apart.
+        let key = if matches!(file.meaning, LogPath::Checkpoint { .. }) { 0 } else { parts_total };
+        parts.entry((version, key)).or_default().insert(part, file.object.clone());
+    }
+    let complete = |((version, total), parts): ((u64, u32), BTreeMap<u32, ObjectInfo>)| {
+        let wanted = total.max(1) as usize;
+        (parts.len() == wanted).then(|| (version, parts.into_values().collect()))
+    };
+    parts.into_iter().rev().filter_map(complete).collect()
+}
+
+impl LogSegment {
+    /// The ways to build version `at` (the newest when `None`) from a listing, best first: each complete
+    /// checkpoint in turn, then the commits alone (LOG-5).
+    ///
+    /// # Errors
+    /// `NotFound` when there is no table or no such version, `Corrupt` for a gap that no checkpoint bridges.
+    pub fn candidates(root: &TableRoot, files: &[LogFile], at: Option<u64>) -> Result<Vec<Self>> {
+        let commits: BTreeMap<u64, &ObjectInfo> = files
+            .iter()
+            .filter(|file| matches!(file.meaning, LogPath::Commit { .. }))
+            .map(|file| (file.meaning.version(), &file.object))
+            .collect();
+        let newest_checkpoint = checkpoints(files, u64::MAX).first().map(|(version, _)| *version);
+        let newest = commits.keys().next_back().copied().max(newest_checkpoint);
+        let Some(newest) = newest else {
+            return Err(no_table(root, files));
+        };
+        let version = at.unwrap_or(newest);
+        if version > newest {
+            return Err(Error::not_found(format!("the table has no version {version}; its newest is {newest}"))
+                .with_object(root.display()));
+        }
+        let mut found = Vec::new();
+        for (from, parts) in checkpoints(files, version) {
+            found.extend(Self::between(&commits, Some((from, parts)), version));
+        }
+        found.extend(Self::between(&commits, None, version));
+        if found.is_empty() {
+            return Err(gap(root, &commits, newest_checkpoint, version));
+        }
+        Ok(found)
+    }
+
+    fn between(
+        commits: &BTreeMap<u64, &ObjectInfo>,
+        checkpoint: Option<(u64, Vec<ObjectInfo>)>,
+        version: u64,
+    ) -> Option<Self> {
+        let first = checkpoint.as_ref().map_or(0, |(at, _)| at + 1);
+        let tail: Option<Vec<_>> =
+            (first..=version).map(|v| commits.get(&v).map(|&object| (v, object.clone()))).collect();
+        let head = commits.get(&version).map(|&object| object.clone());
+        Some(Self { version, checkpoint, commits: tail?, head })
+    }
+
+    /// Lists and cuts: from the hint when it serves, from the start otherwise.
+    ///
+    /// # Errors
+    /// As [`list_log`] and [`LogSegment::candidates`].
+    pub async fn find(root: &TableRoot, hint: Option<&Hint>, at: Option<u64>) -> Result<Vec<Self>> {
+        if let Some(hint) = hint.filter(|hint| at.is_none_or(|version| hint.version <= version)) {
+            let files = list_log(root, hint.version).await?;
+            let at_hint = |segment: &Self| segment.checkpoint.is_some();
+            if let Ok(found) = Self::candidates(root, &files, at)
+                && found.iter().any(at_hint)
+            {
+                return Ok(found.into_iter().filter(at_hint).collect());
+            }
+        }
+        Self::candidates(root, &list_log(root, 0).await?, at)
+    }
+}
+
+fn no_table(root: &TableRoot, files: &[LogFile]) -> Error {
+    if files.iter().any(|file| matches!(file.meaning, LogPath::UuidCheckpoint { .. })) {
+        return Error::unsupported("a table whose log starts with a checkpoint of the feature \"v2Checkpoint\"")
+            .with_object(root.display());
+    }
+    Error::not_found("no table here").with_object(root.display()).with_hint("create one with `lake create`")
+}
+
+fn gap(root: &TableRoot, commits: &BTreeMap<u64, &ObjectInfo>, checkpoint: Option<u64>, version: u64) -> Error {
+    let first = commits.keys().next().copied().unwrap_or(0);
+    let missing = (first..=version).find(|v| !commits.contains_key(v));
+    match missing {
+        Some(missing) => Error::corrupt(format!("the log has a gap: version {missing} is missing below {version}"))
+            .with_object(root.display())
+            .with_hint("nothing was read; restore the missing commit file from a backup of the bucket"),
+        // Commits below `first` were cleaned up, and the checkpoint that replaced them is not at or below `version`.
+        None => {
+            let reach = checkpoint.filter(|&at| at > version);
+            let message = match reach {
+                Some(at) => format!("version {version} can't be rebuilt: its log was cleaned up; the oldest is {at}"),
+                None => format!("the log starts at version {first} without a checkpoint"),
+            };
+            let kind = if reach.is_some() { Error::not_found(message) } else { Error::corrupt(message) };
+            kind.with_object(root.display())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn root() -> TableRoot {
+        TableRoot::in_memory("t").expect("root")
+    }
+
+    fn listing(names: &[&str]) -> Vec<LogFile> {
+        let file = |name: &&str| LogFile {
+            meaning: LogPath::parse(name).expect("a log name"),
+            object: ObjectInfo {
+                path: root().child(&format!("_delta_log/{name}")).expect("path"),
+                size_bytes: 1,
+                modified_ms: 0,
+            },
+        };
+        names.iter().map(file).collect()
+    }
+
+    fn commits(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
+        range.map(|v| format!("{v:020}.json")).collect()
+    }
+
+    fn find(names: &[String], at: Option<u64>) -> Result<Vec<LogSegment>> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        LogSegment::candidates(&root(), &listing(&names), at)
+    }
+
+    #[test]
+    fn the_newest_complete_checkpoint_comes_first_and_the_plain_log_last() {
+        let mut names = commits(0..=5);
+        names.push(format!("{:020}.checkpoint.parquet", 2));
+        names.push(format!("{:020}.checkpoint.0000000001.0000000002.parquet", 4));
+        let found = find(&names, None).expect("LOG-5");
+        let starts: Vec<_> = found.iter().map(|s| s.checkpoint.as_ref().map(|(v, _)| *v)).collect();
+        assert_eq!(starts, [Some(2), None], "half a checkpoint is none");
+        assert_eq!(found[0].commits.iter().map(|(v, _)| *v).collect::<Vec<_>>(), [3, 4, 5]);
+        names.push(format!("{:020}.checkpoint.0000000002.0000000002.parquet", 4));
+        assert_eq!(find(&names, None).expect("whole")[0].checkpoint.as_ref().map(|(v, p)| (*v, p.len())), Some((4, 2)));
+        assert_eq!(find(&names, Some(3)).expect("at 3")[0].checkpoint.as_ref().map(|(v, _)| *v), Some(2));
+    }
+
+    #[test]
+    fn a_gap_is_corrupt_unless_a_checkpoint_bridges_it() {
+        let mut names = commits(0..=1);
+        names.extend(commits(3..=4));
+        let error = find(&names, None).expect_err("LOG-5");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.message().contains("version 2 is missing"), "{error}");
+        assert_eq!(find(&names, Some(1)).expect("below the gap").len(), 1);
+        names.push(format!("{:020}.checkpoint.parquet", 2));
+        assert_eq!(find(&names, None).expect("bridged")[0].version, 4);
+        assert_eq!(find(&commits(3..=4), None).expect_err("no start").kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found() {
+        assert_eq!(find(&[], None).expect_err("no table").kind(), ErrorKind::NotFound);
+        assert_eq!(find(&commits(0..=1), Some(2)).expect_err("no version").kind(), ErrorKind::NotFound);
+        let mut cleaned = commits(5..=6);
+        cleaned.push(format!("{:020}.checkpoint.parquet", 5));
+        assert_eq!(find(&cleaned, Some(3)).expect_err("cleaned up").kind(), ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,100 @@
+//! Append: more rows, nothing read, nothing removed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::create::needs;
+use super::{Input, WriteOutcome, add_actions, discard, report, with_schema, write_files};
+use crate::action::Action;
+use crate::conflict::Reads;
+use crate::error::{Error, Result};
+use crate::protocol::check_write;
+use crate::schema::{StructType, check_new_names, from_arrow, merge};
+use crate::snapshot::Snapshot;
+use crate::transaction::{Base, Committer, Operation, Staged, run};
+
+/// How to append.
+#[derive(Clone, Debug, Default)]
+pub struct AppendOptions {
+    /// Columns that the table lacks are added to it, instead of being refused.
+    pub merge_schema: bool,
+}
+
+/// Appends the rows of `input` in one commit.
+///
+/// # Errors
+/// `Invalid` naming the column for rows that do not fit the schema, `Unsupported` naming a feature that Lake does not
+/// write, `Conflict` when the schema or protocol changed meanwhile. The table is as it was then.
+pub async fn append(
+    snapshot: &Arc<Snapshot>,
+    committer: &dyn Committer,
+    options: &AppendOptions,
+    input: Input,
+) -> Result<WriteOutcome> {
+    snapshot.check_writable()?;
+    let merged = merged_schema(snapshot, options.merge_schema, &input)?;
+    let schema = merged.as_ref().unwrap_or(snapshot.schema());
+    let written = write_files(
+        snapshot.root(),
+        snapshot.clock(),
+        schema,
+        snapshot.partition_columns(),
+        &snapshot.metadata().configuration,
+        input,
+    )
+    .await?;
+    let operation = Operation::new("WRITE")
+        .with("mode", "Append")
+        .with("partitionBy", json!(snapshot.partition_columns()).to_string())
+        .counting("numFiles", written.adds.len() as u64)
+        .counting("numOutputRows", written.rows)
+        .counting("numOutputBytes", written.bytes);
+    let mut actions = Vec::new();
+    if let Some(schema) = &merged {
+        actions.push(Action::Metadata(Box::new(with_schema(snapshot.metadata(), schema))));
+    }
+    actions.extend(add_actions(&written));
+    let staged = Staged { operation, actions, reads: Reads::Nothing };
+    match run(Base::On(Arc::clone(snapshot)), staged, committer).await {
+        Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, 0)),
+        Err(error) => {
+            discard(snapshot.root(), &written).await;
+            Err(error)
+        }
+    }
+}
+
+/// The table's schema with the input's new columns, when there are any and they are asked for.
+pub(super) fn merged_schema(snapshot: &Snapshot, wanted: bool, input: &Input) -> Result<Option<Arc<StructType>>> {
+    if !wanted {
+        return Ok(None);
+    }
+    let merged = merge(snapshot.schema(), &from_arrow(&input.schema)?)?;
+    if merged == **snapshot.schema() {
+        return Ok(None);
+    }
+    check_evolved(snapshot, &merged)?;
+    Ok(Some(Arc::new(merged)))
+}
+
+/// Refuses a new schema that the table's protocol does not cover: an upgrade is asked for, never silent.
+pub(super) fn check_evolved(snapshot: &Snapshot, schema: &StructType) -> Result<()> {
+    let mut used = BTreeSet::new();
+    for field in &schema.fields {
+        needs(&field.data_type, &mut used).map_err(|e| e.with_object(field.name.clone()))?;
+        if snapshot.schema().field(&field.name).is_none() {
+            check_new_names(&StructType::new(vec![field.clone()]))?;
+        }
+    }
+    let listed = snapshot.protocol().reader_features.as_deref().unwrap_or_default();
+    if let Some(feature) = used.iter().find(|name| !listed.iter().any(|known| known == *name)) {
+        return Err(Error::unsupported(format!(
+            "the new columns need the table feature {feature:?}, which this table does not have"
+        ))
+        .with_object(snapshot.root().display())
+        .with_hint("nothing was changed; create a table with such a column from the start"));
+    }
+    check_write(snapshot.protocol(), snapshot.metadata(), schema)
+}

@@ -1,0 +1,142 @@
+//! The verbs, one file each: recipes over scan, write and transaction.
+
+mod alter;
+mod append;
+mod create;
+mod overwrite;
+mod restore;
+mod settle;
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use uuid::Uuid;
+
+pub use alter::{add_columns, set_properties};
+pub use append::{AppendOptions, append};
+pub use create::{CreateOptions, create};
+pub use overwrite::{OverwriteOptions, overwrite};
+pub use restore::restore;
+pub use settle::settle;
+
+use crate::action::{Action, Metadata};
+use crate::clock::ClockRef;
+use crate::error::Result;
+use crate::protocol::TableProperties;
+use crate::schema::StructType;
+use crate::store::TableRoot;
+use crate::transaction::{Committed, Outcome, Unresolved};
+use crate::write::{DataWriter, WriteContext, Written};
+
+/// Rows to be written: their schema, and the batches as they come.
+pub struct Input {
+    /// Schema of every batch.
+    pub schema: SchemaRef,
+    /// The batches. An error ends the write; nothing is committed.
+    pub batches: BoxStream<'static, Result<RecordBatch>>,
+}
+
+impl Input {
+    /// Batches that are in memory.
+    pub fn from_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches: futures::stream::iter(batches.into_iter().map(Ok)).boxed() }
+    }
+}
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteReport {
+    /// The version that it became.
+    pub version: u64,
+    /// Identity of the commit.
+    pub txn_id: Uuid,
+    /// Rows written.
+    pub rows: u64,
+    /// Data files that joined the table.
+    pub files_added: u64,
+    /// Data files that left the table.
+    pub files_removed: u64,
+    /// Bytes of the data files written.
+    pub bytes_written: u64,
+}
+
+/// How a write ended. A certain failure is an error instead.
+#[derive(Debug)]
+pub enum WriteOutcome {
+    /// It is a version of the table.
+    Committed(WriteReport, Committed),
+    /// It may be one; the files are kept. [`settle`] tells later.
+    Unknown(Unresolved),
+}
+
+fn report(outcome: Outcome, written: &Written, files_added: u64, files_removed: u64) -> WriteOutcome {
+    match outcome {
+        Outcome::Unknown(unresolved) => WriteOutcome::Unknown(unresolved),
+        Outcome::Committed(committed) => {
+            let report = WriteReport {
+                version: committed.version,
+                txn_id: committed.txn_id,
+                rows: written.rows,
+                files_added,
+                files_removed,
+                bytes_written: written.bytes,
+            };
+            WriteOutcome::Committed(report, committed)
+        }
+    }
+}
+
+/// Writes all of `input` as data files of a table so described. After an error the files are gone again.
+async fn write_files(
+    root: &TableRoot,
+    clock: &ClockRef,
+    schema: &StructType,
+    partition_columns: &[String],
+    configuration: &BTreeMap<String, String>,
+    mut input: Input,
+) -> Result<Written> {
+    let context = WriteContext::new(
+        root.clone(),
+        std::sync::Arc::new(schema.clone()),
+        partition_columns.to_vec(),
+        TableProperties::parse(configuration),
+        std::sync::Arc::clone(clock),
+    );
+    let mut writer = DataWriter::new(context)?;
+    while let Some(batch) = input.batches.next().await {
+        let taken = match batch {
+            Ok(batch) => writer.write(batch).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            writer.abort().await;
+            return Err(error);
+        }
+    }
+    writer.finish().await
+}
+
+/// Deletes the data files of a write that was certainly rejected. What can't be deleted is left to vacuum.
+async fn discard(root: &TableRoot, written: &Written) {
+    for add in &written.adds {
+        let deleted = match root.resolve(&add.path) {
+            Ok(path) => root.delete(&path).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = deleted {
+            tracing::warn!(file = %add.path, %error, "a file of a rejected write stays until vacuum");
+        }
+    }
+}
+
+fn add_actions(written: &Written) -> Vec<Action> {
+    written.adds.iter().map(|add| Action::Add(Box::new(add.clone()))).collect()
+}
+
+/// `metadata` with another schema.
+fn with_schema(metadata: &Metadata, schema: &StructType) -> Metadata {
+    Metadata { schema_string: crate::schema::write_schema(schema), ..metadata.clone() }
+}

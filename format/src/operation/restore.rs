@@ -1,0 +1,61 @@
+//! Restore: the rows and schema of an older version, as a new version.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{WriteOutcome, report};
+use crate::action::{Action, Add, Remove};
+use crate::conflict::Reads;
+use crate::error::{Error, Result};
+use crate::replay::FileKey;
+use crate::snapshot::Snapshot;
+use crate::transaction::{Base, Committer, Operation, Staged, run};
+use crate::write::Written;
+
+/// Makes the table what it was at `target`, an older snapshot of it. No data file is written; the protocol stays.
+///
+/// # Errors
+/// `NotFound` when a data file of `target` is gone, `Conflict` when anyone changed the table since `snapshot`.
+pub async fn restore(
+    snapshot: &Arc<Snapshot>,
+    committer: &dyn Committer,
+    target: &Snapshot,
+) -> Result<WriteOutcome> {
+    snapshot.check_writable()?;
+    let keys = |snapshot: &Snapshot| snapshot.files().iter().map(|add| FileKey::of_add(add)).collect::<HashSet<_>>();
+    let (now, then) = (keys(snapshot), keys(target));
+    let back: Vec<&Arc<Add>> = target.files().iter().filter(|add| !now.contains(&FileKey::of_add(add))).collect();
+    let gone: Vec<&Arc<Add>> = snapshot.files().iter().filter(|add| !then.contains(&FileKey::of_add(add))).collect();
+    check_present(target, &back).await?;
+    let now_ms = snapshot.clock().now_ms();
+    let mut actions = Vec::new();
+    if target.metadata() != snapshot.metadata() {
+        actions.push(Action::Metadata(Box::new(target.metadata().clone())));
+    }
+    actions.extend(gone.iter().map(|add| Action::Remove(Box::new(Remove::of(add, now_ms, true)))));
+    actions.extend(back.iter().map(|add| Action::Add(Box::new(Add { data_change: true, ..Add::clone(add) }))));
+    let (added, removed) = (back.len() as u64, gone.len() as u64);
+    let operation = Operation::new("RESTORE")
+        .with("version", target.version())
+        .counting("numRestoredFiles", added)
+        .counting("numRemovedFiles", removed);
+    let staged = Staged { operation, actions, reads: Reads::WholeTable };
+    let outcome = run(Base::On(Arc::clone(snapshot)), staged, committer).await?;
+    Ok(report(outcome, &Written::default(), added, removed))
+}
+
+async fn check_present(target: &Snapshot, files: &[&Arc<Add>]) -> Result<()> {
+    let check = |add: Arc<Add>| async move {
+        let path = target.root().resolve(&add.path)?;
+        if target.root().head(&path).await?.is_none() {
+            return Err(Error::not_found(format!("version {} can't be restored: a data file is gone", target.version()))
+                .with_object(target.root().name_of(&path))
+                .with_hint("nothing was changed; vacuum removes files that only old versions need"));
+        }
+        Ok(())
+    };
+    let files: Vec<Arc<Add>> = files.iter().map(|&add| Arc::clone(add)).collect();
+    stream::iter(files).map(check).buffer_unordered(16).try_collect().await
+}

@@ -1,0 +1,73 @@
+//! The table features of the protocol and what Lake does with each.
+
+/// What Lake does with a feature on one side, reading or writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Obeyed in full.
+    Yes,
+    /// Fine while the table does not use it; refused by name once it does.
+    Unused,
+    /// Refused by name.
+    No,
+    /// Asks nothing of this side.
+    Free,
+}
+
+/// One row of the feature table.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// Name as listed in the protocol action.
+    pub name: &'static str,
+    /// Listed for readers as well as for writers.
+    pub for_readers: bool,
+    /// Writer version that implies the feature without naming it; 0 when none does.
+    pub implied_by_writer: i32,
+    /// Reading.
+    pub read: Support,
+    /// Writing.
+    pub write: Support,
+}
+
+const fn writer(name: &'static str, implied_by_writer: i32, write: Support) -> Feature {
+    Feature { name, for_readers: false, implied_by_writer, read: Support::Free, write }
+}
+
+const fn both(name: &'static str, implied_by_writer: i32, read: Support, write: Support) -> Feature {
+    Feature { name, for_readers: true, implied_by_writer, read, write }
+}
+
+/// Every feature that Lake knows by name. Others are refused as unknown.
+pub const FEATURES: &[Feature] = &[
+    writer("appendOnly", 2, Support::Yes),
+    writer("invariants", 2, Support::Unused),
+    writer("checkConstraints", 3, Support::Unused),
+    writer("changeDataFeed", 4, Support::Yes),
+    writer("generatedColumns", 4, Support::Unused),
+    both("columnMapping", 5, Support::Unused, Support::Unused),
+    writer("identityColumns", 6, Support::Unused),
+    writer("allowColumnDefaults", 0, Support::Unused),
+    writer("domainMetadata", 0, Support::Yes),
+    both("deletionVectors", 0, Support::Unused, Support::Unused),
+    both("timestampNtz", 0, Support::Yes, Support::Yes),
+    both("vacuumProtocolCheck", 0, Support::Yes, Support::Yes),
+    writer("rowTracking", 0, Support::No),
+    writer("clustering", 0, Support::No),
+    writer("inCommitTimestamp", 0, Support::No),
+    writer("icebergCompatV1", 0, Support::No),
+    writer("icebergCompatV2", 0, Support::No),
+    writer("icebergCompatV3", 0, Support::No),
+    writer("checkpointProtection", 0, Support::No),
+    writer("materializePartitionColumns", 0, Support::No),
+    both("v2Checkpoint", 0, Support::No, Support::No),
+    both("typeWidening", 0, Support::No, Support::No),
+    both("variantType", 0, Support::No, Support::No),
+    both("variantShredding", 0, Support::No, Support::No),
+    both("catalogManaged", 0, Support::No, Support::No),
+];
+
+impl Feature {
+    /// The row called `name`.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FEATURES.iter().find(|feature| feature.name == name)
+    }
+}

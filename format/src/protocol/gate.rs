@@ -1,0 +1,211 @@
+//! May we read this table? May we write it? Refusals name the feature.
+
+use crate::action::{Metadata, Protocol};
+use crate::error::{Error, Result};
+use crate::schema::{DataType, StructType};
+
+use super::feature::{FEATURES, Feature, Support};
+
+const READER_MAX: i32 = 3;
+const WRITER_MAX: i32 = 7;
+
+/// Whether the state of such a table can be understood at all (LOG-7).
+///
+/// # Errors
+/// `Unsupported` naming the feature or version, `Corrupt` for a protocol that contradicts itself.
+pub fn check_read(protocol: &Protocol, metadata: &Metadata) -> Result<()> {
+    check_shape(protocol)?;
+    if metadata.format.provider != "parquet" {
+        return Err(Error::unsupported(format!("data files of format {:?}", metadata.format.provider)));
+    }
+    if protocol.min_reader_version > READER_MAX {
+        return Err(refused_version("reader", protocol.min_reader_version, READER_MAX));
+    }
+    let listed = protocol.reader_features.iter().flatten().map(String::as_str);
+    let implied = (protocol.min_reader_version == 2).then_some("columnMapping");
+    for name in listed.chain(implied) {
+        let support = Feature::named(name).map_or(Support::No, |feature| feature.read);
+        let in_use = || name == "columnMapping" && column_mapping_on(metadata);
+        if support == Support::No || (support == Support::Unused && in_use()) {
+            return Err(refused(name, "read"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether Lake can add to such a table without breaking a rule that it does not know (LOG-8).
+///
+/// # Errors
+/// As [`check_read`].
+pub fn check_write(protocol: &Protocol, metadata: &Metadata, schema: &StructType) -> Result<()> {
+    check_read(protocol, metadata)?;
+    let version = protocol.min_writer_version;
+    if version > WRITER_MAX {
+        return Err(refused_version("writer", version, WRITER_MAX));
+    }
+    let listed: Vec<&str> = match &protocol.writer_features {
+        Some(features) if version == WRITER_MAX => features.iter().map(String::as_str).collect(),
+        _ => {
+            let implied = |feature: &&Feature| (1..=version).contains(&feature.implied_by_writer);
+            FEATURES.iter().filter(implied).map(|feature| feature.name).collect()
+        }
+    };
+    for name in listed {
+        let support = Feature::named(name).map_or(Support::No, |feature| feature.write);
+        if support == Support::No || (support == Support::Unused && in_use(name, metadata, schema)) {
+            return Err(refused(name, "written"));
+        }
+    }
+    // Below writer version 7 the rules of later versions may be there without being asked for.
+    for name in ["checkConstraints", "generatedColumns", "invariants", "identityColumns", "columnMapping"] {
+        if protocol.writer_features.is_none() && in_use(name, metadata, schema) {
+            return Err(refused(name, "written"));
+        }
+    }
+    Ok(())
+}
+
+fn check_shape(protocol: &Protocol) -> Result<()> {
+    let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
+    let wrong = |message: &str| Err(Error::corrupt(message.to_owned()).with_object("protocol action"));
+    if reader < 1 || writer < 1 {
+        return wrong("protocol versions start at 1");
+    }
+    if reader >= 3 && writer < 7 {
+        return wrong("reader version 3 needs writer version 7");
+    }
+    // Some writers leave an empty list where the versions allow none.
+    let misplaced = |features: &Option<Vec<String>>, named: bool| match features {
+        Some(features) => !named && !features.is_empty(),
+        None => named,
+    };
+    if misplaced(&protocol.reader_features, reader >= READER_MAX) {
+        return wrong("reader features belong to reader version 3, and to it alone");
+    }
+    if misplaced(&protocol.writer_features, writer >= WRITER_MAX) {
+        return wrong("writer features belong to writer version 7, and to it alone");
+    }
+    if let (Some(reader), Some(writer)) = (&protocol.reader_features, &protocol.writer_features)
+        && let Some(name) = reader.iter().find(|name| !writer.contains(name))
+    {
+        return Err(Error::corrupt(format!("feature {name:?} is listed for readers but not for writers"))
+            .with_object("protocol action"));
+    }
+    Ok(())
+}
+
+fn refused(name: &str, verb: &str) -> Error {
+    let known = Feature::named(name).is_some();
+    let kind = if known { "table feature" } else { "unknown table feature" };
+    Error::unsupported(format!("a table that uses the {kind} {name:?} can't be {verb} by this version of Lake"))
+        .with_hint("nothing was changed; use an engine that supports the feature, or a newer Lake")
+}
+
+fn refused_version(side: &str, asked: i32, known: i32) -> Error {
+    Error::unsupported(format!("the table asks for {side} version {asked}; this version of Lake knows up to {known}"))
+}
+
+fn column_mapping_on(metadata: &Metadata) -> bool {
+    metadata.configuration.get("delta.columnMapping.mode").is_some_and(|mode| !mode.eq_ignore_ascii_case("none"))
+}
+
+fn in_use(name: &str, metadata: &Metadata, schema: &StructType) -> bool {
+    let keyed = |key: &'static str| any_field_metadata(schema, &move |k| k.starts_with(key));
+    match name {
+        "columnMapping" => column_mapping_on(metadata),
+        "invariants" => keyed("delta.invariants"),
+        "generatedColumns" => keyed("delta.generationExpression"),
+        "identityColumns" => keyed("delta.identity."),
+        "allowColumnDefaults" => keyed("CURRENT_DEFAULT"),
+        "checkConstraints" => metadata.configuration.keys().any(|key| key.starts_with("delta.constraints.")),
+        _ => false,
+    }
+}
+
+fn any_field_metadata(schema: &StructType, test: &dyn Fn(&str) -> bool) -> bool {
+    let mut types: Vec<&DataType> = Vec::new();
+    let mut structs = vec![schema];
+    loop {
+        while let Some(inner) = structs.pop() {
+            for field in &inner.fields {
+                if field.metadata.keys().any(|key| test(key)) {
+                    return true;
+                }
+                types.push(&field.data_type);
+            }
+        }
+        match types.pop() {
+            None => return false,
+            Some(DataType::Struct(inner)) => structs.push(inner),
+            Some(DataType::Array(array)) => types.push(&array.element_type),
+            Some(DataType::Map(map)) => types.extend([&map.key_type, &map.value_type]),
+            Some(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::schema::{PrimitiveType, StructField};
+
+    fn features(reader: &[&str], writer: &[&str]) -> Protocol {
+        let owned = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+        Protocol {
+            min_reader_version: 3,
+            min_writer_version: 7,
+            reader_features: owned(reader),
+            writer_features: owned(writer),
+        }
+    }
+
+    fn legacy(reader: i32, writer: i32) -> Protocol {
+        Protocol { min_reader_version: reader, min_writer_version: writer, ..Protocol::default() }
+    }
+
+    #[test]
+    fn unknown_and_unsupported_features_are_refused_by_name() {
+        for name in ["zzz", "v2Checkpoint", "typeWidening"] {
+            let error = check_read(&features(&[name], &[name]), &Metadata::default()).expect_err(name);
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(name), "LOG-7: {error}");
+        }
+        let rows = features(&[], &["rowTracking"]);
+        check_read(&rows, &Metadata::default()).expect("a writer's feature asks nothing of a reader");
+        let error = check_write(&rows, &Metadata::default(), &StructType::default()).expect_err("LOG-8");
+        assert!(error.message().contains("rowTracking"));
+    }
+
+    #[test]
+    fn column_mapping_matters_only_when_on() {
+        let mut metadata = Metadata::default();
+        check_read(&legacy(2, 5), &metadata).expect("mode none");
+        metadata.configuration.insert("delta.columnMapping.mode".into(), "name".into());
+        assert!(check_read(&legacy(2, 5), &metadata).expect_err("on").message().contains("columnMapping"));
+    }
+
+    #[test]
+    fn a_protocol_that_contradicts_itself_is_corrupt() {
+        let mut lists_too_early = legacy(1, 2);
+        lists_too_early.reader_features = Some(vec!["timestampNtz".into()]);
+        for protocol in [legacy(0, 1), legacy(3, 7), legacy(3, 2), features(&["timestampNtz"], &[]), lists_too_early] {
+            let error = check_read(&protocol, &Metadata::default()).expect_err("contradiction");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{protocol:?}");
+        }
+        let newer = Protocol { min_reader_version: 4, min_writer_version: 8, ..features(&[], &[]) };
+        assert_eq!(check_read(&newer, &Metadata::default()).expect_err("newer").kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn rules_on_values_block_writing_even_when_nested() {
+        let long = || DataType::Primitive(PrimitiveType::Long);
+        let mut ruled = StructField::new("n", long(), true);
+        ruled.metadata.insert("delta.invariants".into(), serde_json::json!({"expression": {}}));
+        let outer = StructField::new("s", DataType::Struct(StructType::new(vec![ruled])), true);
+        let schema = StructType::new(vec![StructField::new("id", long(), true), outer]);
+        let error = check_write(&legacy(1, 2), &Metadata::default(), &schema).expect_err("invariants");
+        assert!(error.message().contains("invariants"));
+        check_write(&legacy(1, 6), &Metadata::default(), &StructType::default()).expect("nothing in use");
+    }
+}

@@ -1,0 +1,203 @@
+//! Table properties, typed: what they mean, their defaults, and which may be changed.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::expr::ColumnPath;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The properties that Lake acts on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableProperties {
+    /// `delta.appendOnly`: rows may not be removed.
+    pub append_only: bool,
+    /// `delta.dataSkippingNumIndexedCols`: leaf columns with statistics, -1 for all.
+    pub data_skipping_num_indexed_cols: i64,
+    /// `delta.dataSkippingStatsColumns`: columns with statistics, instead of the first so many.
+    pub data_skipping_stats_columns: Option<Vec<ColumnPath>>,
+    /// `delta.targetFileSize`, bytes.
+    pub target_file_size_bytes: u64,
+    /// `delta.parquet.compression.codec`.
+    pub parquet_compression: String,
+    /// `delta.checkpointInterval`, commits.
+    pub checkpoint_interval: u64,
+    /// `delta.deletedFileRetentionDuration`, milliseconds.
+    pub deleted_file_retention_ms: i64,
+    /// `delta.logRetentionDuration`, milliseconds.
+    pub log_retention_ms: i64,
+    /// `delta.enableInCommitTimestamps`.
+    pub in_commit_timestamps: bool,
+}
+
+impl Default for TableProperties {
+    fn default() -> Self {
+        Self {
+            append_only: false,
+            data_skipping_num_indexed_cols: 32,
+            data_skipping_stats_columns: None,
+            target_file_size_bytes: 128 << 20,
+            parquet_compression: "zstd".to_owned(),
+            checkpoint_interval: 10,
+            deleted_file_retention_ms: 7 * DAY_MS,
+            log_retention_ms: 30 * DAY_MS,
+            in_commit_timestamps: false,
+        }
+    }
+}
+
+impl TableProperties {
+    /// Reads a table's configuration. A value that makes no sense counts as not set: a property that another
+    /// engine wrote must not make the table unreadable.
+    pub fn parse(configuration: &BTreeMap<String, String>) -> Self {
+        let get = |name: &str| configuration.get(&format!("delta.{name}")).map(String::as_str);
+        let flag = |name: &str| get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let defaults = Self::default();
+        Self {
+            append_only: flag("appendOnly"),
+            data_skipping_num_indexed_cols: get("dataSkippingNumIndexedCols")
+                .and_then(|value| value.parse().ok())
+                .filter(|&count: &i64| count >= -1)
+                .unwrap_or(defaults.data_skipping_num_indexed_cols),
+            data_skipping_stats_columns: get("dataSkippingStatsColumns").map(parse_columns),
+            target_file_size_bytes: get("targetFileSize")
+                .and_then(parse_bytes)
+                .filter(|&bytes| bytes > 0)
+                .unwrap_or(defaults.target_file_size_bytes),
+            parquet_compression: get("parquet.compression.codec")
+                .map_or(defaults.parquet_compression, str::to_ascii_lowercase),
+            checkpoint_interval: get("checkpointInterval")
+                .and_then(|value| value.parse().ok())
+                .filter(|&commits: &u64| commits > 0)
+                .unwrap_or(defaults.checkpoint_interval),
+            deleted_file_retention_ms: get("deletedFileRetentionDuration")
+                .and_then(parse_interval_ms)
+                .unwrap_or(defaults.deleted_file_retention_ms),
+            log_retention_ms: get("logRetentionDuration")
+                .and_then(parse_interval_ms)
+                .unwrap_or(defaults.log_retention_ms),
+            in_commit_timestamps: flag("enableInCommitTimestamps"),
+        }
+    }
+}
+
+/// The `delta.` properties that a user may set, with their canonical spelling.
+const SETTABLE: &[(&str, fn(&str) -> bool)] = &[
+    ("delta.appendOnly", is_flag),
+    ("delta.dataSkippingNumIndexedCols", |value| value.parse::<i64>().is_ok_and(|count| count >= -1)),
+    ("delta.dataSkippingStatsColumns", |value| !value.trim().is_empty()),
+    ("delta.targetFileSize", |value| parse_bytes(value).is_some_and(|bytes| bytes > 0)),
+    ("delta.parquet.compression.codec", |value| {
+        ["zstd", "snappy", "gzip", "lz4_raw", "uncompressed", "none"].contains(&value.to_ascii_lowercase().as_str())
+    }),
+    ("delta.checkpointInterval", |value| value.parse::<u64>().is_ok_and(|commits| commits > 0)),
+    ("delta.deletedFileRetentionDuration", |value| parse_interval_ms(value).is_some()),
+    ("delta.logRetentionDuration", |value| parse_interval_ms(value).is_some()),
+];
+
+fn is_flag(value: &str) -> bool {
+    value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
+}
+
+/// Checks a property that a user sets and gives its canonical spelling.
+///
+/// # Errors
+/// `Unsupported` for a `delta.` property that Lake does not act on, `Invalid` for a value that makes no sense.
+pub fn check_property_change(key: &str, value: &str) -> Result<String> {
+    if key.trim().is_empty() || key.chars().any(char::is_control) {
+        return Err(Error::invalid("a property needs a printable name").with_object(key.to_owned()));
+    }
+    let lower = key.to_ascii_lowercase();
+    if !lower.starts_with("delta.") {
+        return Ok(key.to_owned());
+    }
+    let Some((name, valid)) = SETTABLE.iter().find(|(name, _)| name.to_ascii_lowercase() == lower) else {
+        let known: Vec<&str> = SETTABLE.iter().map(|(name, _)| *name).collect();
+        return Err(Error::unsupported("setting this table property is not supported")
+            .with_object(key.to_owned())
+            .with_hint(format!("the delta. properties that can be set are {}", known.join(", "))));
+    };
+    if !valid(value) {
+        return Err(Error::invalid(format!("{value:?} is not a value of this property")).with_object(*name));
+    }
+    Ok((*name).to_owned())
+}
+
+fn parse_columns(list: &str) -> Vec<ColumnPath> {
+    let path = |text: &str| ColumnPath(text.split('.').map(|part| part.trim().trim_matches('`').to_owned()).collect());
+    list.split(',').map(str::trim).filter(|text| !text.is_empty()).map(path).collect()
+}
+
+/// `134217728`, `128mb`, `1g`.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
+    let shift = match text[digits.len()..].trim() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return None,
+    };
+    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// An interval as Spark writes it (`interval 30 days`, `7 days 12 hours`), in milliseconds.
+pub fn parse_interval_ms(text: &str) -> Option<i64> {
+    let lower = text.trim().to_ascii_lowercase();
+    let mut words = lower.strip_prefix("interval").unwrap_or(&lower).split_whitespace();
+    let mut total: i64 = 0;
+    let mut parts = 0;
+    while let Some(count) = words.next() {
+        let count: i64 = count.parse().ok().filter(|&count| count >= 0)?;
+        let unit_ms = match words.next()?.trim_end_matches('s') {
+            "week" => 7 * DAY_MS,
+            "day" => DAY_MS,
+            "hour" => 3_600_000,
+            "minute" => 60_000,
+            "second" => 1_000,
+            "millisecond" => 1,
+            _ => return None,
+        };
+        total = total.checked_add(count.checked_mul(unit_ms)?)?;
+        parts += 1;
+    }
+    (parts > 0).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn intervals_and_sizes_are_read_as_spark_writes_them() {
+        assert_eq!(parse_interval_ms("interval 30 days"), Some(30 * DAY_MS));
+        assert_eq!(parse_interval_ms("interval 1 week"), Some(7 * DAY_MS));
+        assert_eq!(parse_interval_ms("2 hours 30 minutes"), Some(9_000_000));
+        for bad in ["", "interval", "3", "days 3", "-1 days", "9223372036854775807 weeks"] {
+            assert_eq!(parse_interval_ms(bad), None, "{bad}");
+        }
+        assert_eq!(parse_bytes("128mb"), Some(128 << 20));
+        assert_eq!(parse_bytes("12"), Some(12));
+        assert_eq!(parse_bytes("12 parsecs"), None);
+    }
+
+    #[test]
+    fn nonsense_of_another_engine_counts_as_not_set() {
+        let configuration = BTreeMap::from([
+            ("delta.checkpointInterval".to_owned(), "never".to_owned()),
+            ("delta.targetFileSize".to_owned(), "-5".to_owned()),
+        ]);
+        assert_eq!(TableProperties::parse(&configuration), TableProperties::default());
+    }
+
+    #[test]
+    fn a_property_that_switches_a_feature_on_is_refused_by_name() {
+        let error = check_property_change("delta.enableDeletionVectors", "true").expect_err("not settable");
+        assert_eq!((error.kind(), error.object()), (ErrorKind::Unsupported, Some("delta.enableDeletionVectors")));
+        assert_eq!(check_property_change("DELTA.appendonly", "true").expect("any case"), "delta.appendOnly");
+        assert_eq!(check_property_change("delta.appendOnly", "x").expect_err("value").kind(), ErrorKind::Invalid);
+        assert_eq!(check_property_change("owner", "").expect("free"), "owner");
+    }
+}

@@ -1,0 +1,7 @@
+//! Reconciliation: which actions survive, folding commits from the newest to the oldest. Pure.
+
+mod key;
+mod state;
+
+pub use key::FileKey;
+pub use state::{Replay, TableState};

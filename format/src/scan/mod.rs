@@ -1,0 +1,145 @@
+//! Which files a query must read, and their rows as Arrow batches.
+
+pub(crate) mod adapt;
+mod plan;
+mod prune;
+mod read;
+mod row_groups;
+pub(crate) mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::expr::Predicate;
+use crate::schema::StructType;
+use crate::snapshot::Snapshot;
+use crate::store::TableRoot;
+
+pub use adapt::read_schema;
+pub use read::ReadOptions;
+
+/// What is asked of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScanRequest {
+    /// Columns in the order wanted, case ignored; all when `None`.
+    pub columns: Option<Vec<String>>,
+    /// Rows wanted; all when `None`.
+    pub predicate: Option<Predicate>,
+    /// No more rows than this.
+    pub limit: Option<u64>,
+}
+
+/// The table that a scan reads: enough to read files in a process that has no snapshot.
+#[derive(Clone, Debug)]
+pub struct ScanTable {
+    /// Where it is.
+    pub root: TableRoot,
+    /// The version that the files belong to.
+    pub version: u64,
+    /// Its schema, partition columns included.
+    pub schema: Arc<StructType>,
+    /// Logical names of its partition columns.
+    pub partition_columns: Vec<String>,
+}
+
+/// One data file to be read. A plain value: tasks carry it to where it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanFile {
+    /// Path as the log has it, percent-encoded.
+    pub path: String,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Partition column to value as text.
+    pub partition_values: BTreeMap<String, Option<String>>,
+    /// Rows, where the statistics tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_records: Option<u64>,
+    /// Statistics as the log has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stats: Option<String>,
+}
+
+/// What planning left out, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruning {
+    /// Live files of the table.
+    pub files_total: u64,
+    /// Files to be read.
+    pub files_planned: u64,
+    /// Files that their partition values rule out.
+    pub skipped_by_partition: u64,
+    /// Files that their statistics rule out.
+    pub skipped_by_statistics: u64,
+    /// Files behind those that fill the limit.
+    pub skipped_by_limit: u64,
+    /// Bytes of all live files.
+    pub bytes_total: u64,
+    /// Bytes of the files to be read.
+    pub bytes_planned: u64,
+}
+
+/// A scan that is ready to run. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ScanPlan {
+    shared: Arc<plan::Shared>,
+    /// The files to be read, in order.
+    pub files: Arc<Vec<ScanFile>>,
+    /// What planning left out.
+    pub pruning: Pruning,
+}
+
+impl ScanPlan {
+    /// The table's root.
+    pub fn root(&self) -> &TableRoot {
+        &self.shared.table.root
+    }
+
+    /// The version read.
+    pub fn version(&self) -> u64 {
+        self.shared.table.version
+    }
+
+    /// The table's schema, partition columns included.
+    pub fn table_schema(&self) -> &Arc<StructType> {
+        &self.shared.table.schema
+    }
+
+    /// The schema of the batches: the wanted columns, nullable throughout (see [`read_schema`]).
+    pub fn arrow_schema(&self) -> &SchemaRef {
+        &self.shared.output
+    }
+
+    /// The rows wanted.
+    pub fn predicate(&self) -> Option<&Predicate> {
+        self.shared.predicate.as_ref()
+    }
+
+    /// The most rows wanted.
+    pub fn limit(&self) -> Option<u64> {
+        self.shared.limit
+    }
+}
+
+impl Snapshot {
+    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Unsupported` for
+    /// files with deletion vectors, `Corrupt` for an impossible size.
+    pub fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
+        let table = ScanTable {
+            root: self.root().clone(),
+            version: self.version(),
+            schema: Arc::clone(self.schema()),
+            partition_columns: self.partition_columns().to_vec(),
+        };
+        ScanPlan::prune(table, request, self.files())
+    }
+}
+
+#[cfg(test)]
+mod tests;

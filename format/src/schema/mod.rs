@@ -1,0 +1,17 @@
+//! The table's columns: types, their JSON text, their Arrow form, and how they may change.
+
+mod arrow;
+mod declare;
+mod evolve;
+mod fit;
+mod json;
+mod names;
+mod types;
+
+pub use arrow::{from_arrow, to_arrow, to_arrow_field};
+pub use declare::parse_declaration;
+pub use evolve::{add_columns, merge};
+pub use fit::fits;
+pub use json::{parse_schema, write_schema};
+pub use names::{MAX_TYPE_DEPTH, check_names, check_new_names};
+pub use types::{ArrayType, DataType, MapType, PrimitiveType, StructField, StructType};

@@ -1,0 +1,162 @@
+//! Byte ranges of one object, as the Parquet decoder asks for them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use crate::error::{Error, Result};
+use crate::store::TableRoot;
+
+/// Bytes of the end that the first request brings: most footers are in there.
+const TAIL_BYTES: u64 = 64 << 10;
+/// A file up to this size comes whole with the first request.
+const WHOLE_BYTES: u64 = 512 << 10;
+
+/// One object of known size. What the first request brought is not asked for again.
+#[derive(Clone)]
+pub(super) struct ObjectReader {
+    root: TableRoot,
+    path: Path,
+    size_bytes: u64,
+    tail_start: u64,
+    tail: Bytes,
+}
+
+impl ObjectReader {
+    /// Reads the end of an object whose size is known.
+    pub(super) async fn open_sized(root: &TableRoot, path: &Path, size_bytes: u64) -> Result<Self> {
+        let tail_bytes = if size_bytes <= WHOLE_BYTES { size_bytes } else { TAIL_BYTES };
+        let mut reader = Self {
+            root: root.clone(),
+            path: path.clone(),
+            size_bytes,
+            tail_start: size_bytes,
+            tail: Bytes::new(),
+        };
+        if tail_bytes > 0 {
+            let start = size_bytes - tail_bytes;
+            reader.tail = reader.fetch(start..size_bytes).await?;
+            reader.tail_start = start;
+        }
+        Ok(reader)
+    }
+
+    /// Reads the end of an object and learns its size from the answer.
+    pub(super) async fn open(root: &TableRoot, path: &Path) -> Result<Self> {
+        let options = GetOptions { range: Some(GetRange::Suffix(TAIL_BYTES)), ..GetOptions::default() };
+        let named = |e: object_store::Error| Error::from(e).with_object(root.name_of(path));
+        match root.store().get_opts(path, options).await {
+            Ok(answer) => {
+                let (size_bytes, range) = (answer.meta.size, answer.range.clone());
+                let tail = answer.bytes().await.map_err(named)?;
+                if range.end != size_bytes || tail.len() as u64 != range.end.saturating_sub(range.start) {
+                    return Self::open_sized(root, path, size_bytes).await;
+                }
+                Ok(Self { root: root.clone(), path: path.clone(), size_bytes, tail_start: range.start, tail })
+            }
+            Err(error @ object_store::Error::NotFound { .. }) => Err(named(error)),
+            // Some stores refuse such a range on an empty object, or always.
+            Err(error) => match root.head(path).await? {
+                Some(info) => Self::open_sized(root, path, info.size_bytes).await,
+                None => Err(named(error)),
+            },
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn in_tail(&self, range: &Range<u64>) -> Option<Bytes> {
+        let start = usize::try_from(range.start.checked_sub(self.tail_start)?).ok()?;
+        let end = usize::try_from(range.end.checked_sub(self.tail_start)?).ok()?;
+        (start <= end && end <= self.tail.len()).then(|| self.tail.slice(start..end))
+    }
+
+    fn check(&self, range: &Range<u64>) -> Result<()> {
+        if range.start > range.end || range.end > self.size_bytes {
+            return Err(self.damaged(format!(
+                "the file points at bytes {}..{} and has {}",
+                range.start, range.end, self.size_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, message: String) -> Error {
+        Error::corrupt(message).with_object(self.root.name_of(&self.path))
+    }
+
+    fn check_length(&self, range: &Range<u64>, bytes: &Bytes) -> Result<()> {
+        let (asked, got) = (range.end - range.start, bytes.len() as u64);
+        if asked != got {
+            return Err(self.damaged(format!("the file is shorter than the table says: {got} of {asked} bytes came")));
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
+        self.check(&range)?;
+        let answer = self.root.store().get_range(&self.path, range.clone()).await;
+        let bytes = answer.map_err(|e| Error::from(e).with_object(self.root.name_of(&self.path)))?;
+        self.check_length(&range, &bytes)?;
+        Ok(bytes)
+    }
+
+    async fn fetch_all(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+        for range in &ranges {
+            self.check(range)?;
+        }
+        let cached: Option<Vec<Bytes>> = ranges.iter().map(|range| self.in_tail(range)).collect();
+        if let Some(cached) = cached {
+            return Ok(cached);
+        }
+        let answer = self.root.store().get_ranges(&self.path, &ranges).await;
+        let all = answer.map_err(|e| Error::from(e).with_object(self.root.name_of(&self.path)))?;
+        for (range, bytes) in ranges.iter().zip(&all) {
+            self.check_length(range, bytes)?;
+        }
+        Ok(all)
+    }
+}
+
+fn external(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for ObjectReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move {
+            match self.in_tail(&range) {
+                Some(bytes) => Ok(bytes),
+                None => self.fetch(range).await.map_err(external),
+            }
+        }
+        .boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move { self.fetch_all(ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let size_bytes = self.size_bytes;
+            let reader = ParquetMetaDataReader::new().with_arrow_reader_options(options);
+            Ok(Arc::new(reader.load_and_finish(self, size_bytes).await?))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,259 @@
+//! One Parquet file, opened: its footer checked, its columns decoded row group by row group.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use futures::FutureExt;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::basic::{CompressionCodec, Type as PhysicalType};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::schema::types::SchemaDescriptor;
+
+use super::from_parquet;
+use super::object::ObjectReader;
+use crate::error::{Error, Result};
+use crate::store::TableRoot;
+
+/// Decoded bytes after which one stay on a blocking thread ends.
+const STEP_BYTES: usize = 4 << 20;
+
+/// A Parquet file whose footer was read and makes sense.
+#[derive(Clone)]
+pub struct ParquetFile {
+    reader: ObjectReader,
+    metadata: ArrowReaderMetadata,
+    name: String,
+}
+
+/// Which columns are decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadColumns {
+    /// All of them.
+    All,
+    /// Top-level columns by position in the file. They come in the file's order.
+    Roots(Vec<usize>),
+}
+
+impl ParquetFile {
+    /// Opens a file, in one request where the footer is small. `size_bytes` is what the log says; where it is wrong
+    /// the store is asked.
+    ///
+    /// # Errors
+    /// `NotFound`, `Corrupt`, `Unsupported` for a codec that this build lacks; the file is named.
+    pub async fn open(root: &TableRoot, path: &Path, size_bytes: Option<u64>) -> Result<Self> {
+        let name = root.name_of(path);
+        let Some(size_bytes) = size_bytes else {
+            return Self::parse(ObjectReader::open(root, path).await?, name).await;
+        };
+        let opened = match ObjectReader::open_sized(root, path, size_bytes).await {
+            Ok(reader) => Self::parse(reader, name.clone()).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = opened else { return opened };
+        if error.kind() == crate::error::ErrorKind::NotFound {
+            return Err(error);
+        }
+        match root.head(path).await {
+            Ok(Some(info)) if info.size_bytes != size_bytes => {
+                Self::parse(ObjectReader::open_sized(root, path, info.size_bytes).await?, name).await
+            }
+            _ => Err(error),
+        }
+    }
+
+    async fn parse(mut reader: ObjectReader, name: String) -> Result<Self> {
+        let load = async {
+            let metadata = reader.get_metadata(None).await.map_err(|e| from_parquet(e, &name))?;
+            check_footer(&metadata, reader.size_bytes(), &name)?;
+            arrow_metadata(metadata).map_err(|e| from_parquet(e, &name))
+        };
+        let loaded = AssertUnwindSafe(load).catch_unwind().await;
+        let metadata = loaded.unwrap_or_else(|_| Err(gave_up(&name)))?;
+        Ok(Self { reader, metadata, name })
+    }
+
+    /// The footer.
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        self.metadata.metadata()
+    }
+
+    /// The file's columns as Arrow types, INT96 as microseconds without zone. Fields stand in the file's order.
+    pub fn arrow_schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// The file as users know it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts decoding: the given row groups (all when `None`), at most `limit` rows, in file order.
+    ///
+    /// # Errors
+    /// `Corrupt` when the parts do not fit together.
+    pub fn read(
+        &self,
+        columns: ReadColumns,
+        row_groups: Option<Vec<usize>>,
+        batch_rows: usize,
+        limit: Option<usize>,
+    ) -> Result<BatchReader> {
+        let build = || {
+            let mut builder =
+                ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone())
+                    .with_batch_size(batch_rows.max(1));
+            if let ReadColumns::Roots(roots) = columns {
+                let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
+                builder = builder.with_projection(mask);
+            }
+            if let Some(row_groups) = row_groups {
+                builder = builder.with_row_groups(row_groups);
+            }
+            if let Some(limit) = limit {
+                builder = builder.with_limit(limit);
+            }
+            builder.build()
+        };
+        let built = std::panic::catch_unwind(AssertUnwindSafe(build)).map_err(|_| gave_up(&self.name))?;
+        let groups = built.map_err(|e| from_parquet(e, &self.name))?;
+        Ok(BatchReader { groups, current: None, name: self.name.clone() })
+    }
+}
+
+/// Batches of one file in order. Bytes are fetched here, decoding happens on a blocking thread.
+pub struct BatchReader {
+    groups: ParquetRecordBatchStream<ObjectReader>,
+    current: Option<ParquetRecordBatchReader>,
+    name: String,
+}
+
+impl BatchReader {
+    /// The next batches, each sent through `each` on the blocking thread; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`super::read_batches`], and those of `each`.
+    pub async fn next<T, F>(&mut self, each: &Arc<F>) -> Result<Option<Vec<T>>>
+    where
+        T: Send + 'static,
+        F: Fn(RecordBatch) -> Result<T> + Send + Sync + 'static,
+    {
+        loop {
+            let Some(reader) = self.current.take() else {
+                let next = AssertUnwindSafe(self.groups.next_row_group()).catch_unwind().await;
+                let next = next.map_err(|_| gave_up(&self.name))?;
+                match next.map_err(|e| from_parquet(e, &self.name))? {
+                    Some(reader) => self.current = Some(reader),
+                    None => return Ok(None),
+                }
+                continue;
+            };
+            let (name, each) = (self.name.clone(), Arc::clone(each));
+            let step = tokio::task::spawn_blocking(move || decode_step(reader, each.as_ref(), &name)).await;
+            let (reader, batches) = match step {
+                Ok(step) => step?,
+                Err(error) if error.is_panic() => return Err(gave_up(&self.name)),
+                Err(error) => return Err(Error::internal("decoding was cut short").with_source(error)),
+            };
+            self.current = reader;
+            if !batches.is_empty() {
+                return Ok(Some(batches));
+            }
+        }
+    }
+}
+
+type Step<T> = (Option<ParquetRecordBatchReader>, Vec<T>);
+
+fn decode_step<T>(
+    mut reader: ParquetRecordBatchReader,
+    each: &dyn Fn(RecordBatch) -> Result<T>,
+    name: &str,
+) -> Result<Step<T>> {
+    let (mut done, mut bytes) = (Vec::new(), 0);
+    while bytes < STEP_BYTES {
+        let Some(batch) = reader.next() else { return Ok((None, done)) };
+        let batch = batch.map_err(|e| from_parquet(e.into(), name))?;
+        bytes += batch.get_array_memory_size().max(1);
+        done.push(each(batch)?);
+    }
+    Ok((Some(reader), done))
+}
+
+/// The decoder panicked: only damaged content makes it do so.
+fn gave_up(name: &str) -> Error {
+    Error::corrupt("the Parquet file is damaged in a way that can't be decoded").with_object(name)
+}
+
+/// What the decoder takes for granted and a damaged footer breaks.
+fn check_footer(metadata: &ParquetMetaData, size_bytes: u64, name: &str) -> Result<()> {
+    let columns = metadata.file_metadata().schema_descr().num_columns();
+    for (i, group) in metadata.row_groups().iter().enumerate() {
+        if group.num_rows() < 0 || group.num_columns() != columns {
+            return Err(Error::corrupt(format!("row group {i} of the Parquet footer makes no sense")).with_object(name));
+        }
+        for column in group.columns() {
+            if !lies_within(column, size_bytes) {
+                let message = format!("column {:?} of row group {i} lies outside the file", column.column_path().string());
+                return Err(Error::corrupt(message).with_object(name));
+            }
+            check_codec(column, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn lies_within(column: &ColumnChunkMetaData, size_bytes: u64) -> bool {
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(column.compressed_size())) else { return false };
+    let starts = column.data_page_offset() >= 0 && column.num_values() >= 0;
+    starts && start.checked_add(length).is_some_and(|end| end <= size_bytes)
+}
+
+fn check_codec(column: &ColumnChunkMetaData, name: &str) -> Result<()> {
+    let missing = match column.compression_codec() {
+        CompressionCodec::LZO => "lzo",
+        CompressionCodec::BROTLI if !cfg!(feature = "brotli") => "brotli",
+        _ => return Ok(()),
+    };
+    Err(Error::unsupported(format!("the Parquet file is compressed with {missing}, which this build can't read"))
+        .with_object(name))
+}
+
+/// The Arrow form of the file. The writer's own Arrow schema is ignored, and INT96 is read as microseconds, since
+/// nanoseconds overflow in the years that other engines use for infinity.
+fn arrow_metadata(metadata: Arc<ParquetMetaData>) -> parquet::errors::Result<ArrowReaderMetadata> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options.clone())?;
+    let descriptor = metadata.file_metadata().schema_descr();
+    if descriptor.columns().iter().all(|column| column.physical_type() != PhysicalType::INT96) {
+        return Ok(plain);
+    }
+    let mut leaf = 0;
+    let fields = in_micros(plain.schema().fields(), descriptor, &mut leaf);
+    let schema = Arc::new(Schema::new_with_metadata(fields, plain.schema().metadata().clone()));
+    Ok(ArrowReaderMetadata::try_new(metadata, options.with_schema(schema)).unwrap_or(plain))
+}
+
+fn in_micros(fields: &Fields, descriptor: &SchemaDescriptor, leaf: &mut usize) -> Fields {
+    fields.iter().map(|field| field_in_micros(field, descriptor, leaf)).collect()
+}
+
+fn field_in_micros(field: &FieldRef, descriptor: &SchemaDescriptor, leaf: &mut usize) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(in_micros(fields, descriptor, leaf)),
+        DataType::List(element) => DataType::List(field_in_micros(element, descriptor, leaf)),
+        DataType::Map(entries, sorted) => DataType::Map(field_in_micros(entries, descriptor, leaf), *sorted),
+        other => {
+            let is_int96 = *leaf < descriptor.num_columns()
+                && descriptor.column(*leaf).physical_type() == PhysicalType::INT96;
+            *leaf += 1;
+            if is_int96 { DataType::Timestamp(TimeUnit::Microsecond, None) } else { other.clone() }
+        }
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
+}

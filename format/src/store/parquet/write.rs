@@ -1,0 +1,358 @@
+//! One new Parquet file: columns encoded side by side, row groups sent as they fill.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{FieldRef, SchemaRef};
+use bytes::Bytes;
+use object_store::path::Path;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+
+use super::upload::Upload;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::TableRoot;
+
+/// Rows and bytes gathered before the columns are encoded together.
+const GATHER_ROWS: usize = 64 << 10;
+const GATHER_BYTES: usize = 8 << 20;
+/// Below this many gathered bytes another thread costs more than it brings.
+const PARALLEL_BYTES: usize = 256 << 10;
+
+/// How a file is laid out.
+#[derive(Clone, Debug)]
+pub struct ParquetOptions {
+    /// Codec of the pages.
+    pub compression: Compression,
+    /// Rows after which a row group ends.
+    pub row_group_rows: usize,
+    /// Encoded bytes after which a row group ends.
+    pub row_group_bytes: usize,
+}
+
+impl Default for ParquetOptions {
+    fn default() -> Self {
+        Self {
+            compression: Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()),
+            row_group_rows: 1 << 20,
+            row_group_bytes: 128 << 20,
+        }
+    }
+}
+
+/// A Parquet file being written. Nothing has its name until [`ParquetWriter::finish`].
+pub struct ParquetWriter {
+    encoder: Encoder,
+    upload: Upload,
+    gathered: Vec<RecordBatch>,
+    gathered_rows: usize,
+    gathered_bytes: usize,
+    options: ParquetOptions,
+    name: String,
+}
+
+impl ParquetWriter {
+    /// Starts a file of `schema`. Field ids come from the metadata key `PARQUET:field_id`.
+    ///
+    /// # Errors
+    /// `Unsupported` for a type that Parquet has no place for.
+    pub fn new(root: &TableRoot, path: Path, schema: SchemaRef, options: &ParquetOptions) -> Result<Self> {
+        let name = root.name_of(&path);
+        let encoder = Encoder::new(schema, options.compression).map_err(|e| from_encoder(e, &name))?;
+        Ok(Self {
+            encoder,
+            upload: Upload::new(root, path),
+            gathered: Vec::new(),
+            gathered_rows: 0,
+            gathered_bytes: 0,
+            options: options.clone(),
+            name,
+        })
+    }
+
+    /// Adds rows. The batch's columns are the schema's, in order; names and metadata are not compared.
+    ///
+    /// # Errors
+    /// `Invalid` for a column of another type; the store's own. The file is lost then: call [`ParquetWriter::abort`].
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_columns() != self.encoder.fields.len() {
+            return Err(Error::invalid(format!(
+                "a batch of {} columns for a file of {}",
+                batch.num_columns(),
+                self.encoder.fields.len()
+            ))
+            .with_object(self.name.clone()));
+        }
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let rows = (batch.num_rows() - start).min(GATHER_ROWS);
+            let piece = batch.slice(start, rows);
+            start += rows;
+            self.gathered_rows += rows;
+            self.gathered_bytes += batch_bytes(&piece);
+            self.gathered.push(piece);
+            if self.gathered_rows >= GATHER_ROWS || self.gathered_bytes >= GATHER_BYTES {
+                self.encode().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn encode(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.gathered);
+        let bytes = std::mem::take(&mut self.gathered_bytes);
+        self.gathered_rows = 0;
+        if batches.is_empty() {
+            return Ok(());
+        }
+        self.encoder.encode(batches, bytes, &self.name).await?;
+        let full = self.encoder.rows >= self.options.row_group_rows
+            || self.encoder.encoded_bytes() >= self.options.row_group_bytes;
+        if full { self.close_row_group().await } else { Ok(()) }
+    }
+
+    async fn close_row_group(&mut self) -> Result<()> {
+        self.encoder.close_row_group(&self.name).await?;
+        let bytes = self.encoder.take_output();
+        self.upload.push(bytes).await
+    }
+
+    /// Bytes held in memory, by estimate.
+    pub fn buffered_bytes(&self) -> usize {
+        self.gathered_bytes + self.encoder.memory_bytes() + self.upload.held_bytes()
+    }
+
+    /// Size that the file would have if it ended now, by estimate.
+    pub fn size_estimate(&self) -> u64 {
+        self.upload.total_bytes() + (self.encoder.encoded_bytes() + self.gathered_bytes / 4) as u64
+    }
+
+    /// Frees memory: ends the row group and waits for parts on their way.
+    ///
+    /// # Errors
+    /// As [`ParquetWriter::write`].
+    pub async fn relieve(&mut self) -> Result<()> {
+        self.encode().await?;
+        self.close_row_group().await?;
+        self.upload.settle().await
+    }
+
+    /// Ends the file, makes it last, and returns its size in bytes.
+    ///
+    /// # Errors
+    /// As [`ParquetWriter::write`]. Parts that were sent are dropped; after a lost answer the file may be there.
+    pub async fn finish(mut self) -> Result<u64> {
+        let ended = async {
+            self.encode().await?;
+            self.encoder.close_row_group(&self.name).await?;
+            self.encoder.end_file().map_err(|e| from_encoder(e, &self.name))?;
+            let bytes = self.encoder.take_output();
+            self.upload.push(bytes).await
+        };
+        match ended.await {
+            Ok(()) => self.upload.finish().await,
+            Err(error) => {
+                self.upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up; no file appears.
+    pub async fn abort(self) {
+        self.upload.abort().await;
+    }
+}
+
+/// The codec side: open column writers per top-level field while a row group is in progress.
+struct Encoder {
+    file: SerializedFileWriter<Vec<u8>>,
+    factory: ArrowRowGroupWriterFactory,
+    fields: Vec<FieldRef>,
+    leaves: Vec<usize>,
+    columns: Vec<Vec<ArrowColumnWriter>>,
+    rows: usize,
+    row_groups: usize,
+    /// True from the moment column writers are lent out until they are back: a cut or failed step can't go on.
+    broken: bool,
+}
+
+struct ColumnJob {
+    position: usize,
+    field: FieldRef,
+    arrays: Vec<ArrayRef>,
+    writers: Vec<ArrowColumnWriter>,
+    bytes: usize,
+}
+
+impl Encoder {
+    fn new(schema: SchemaRef, compression: Compression) -> Result<Self, ParquetError> {
+        let properties = WriterProperties::builder()
+            .set_compression(compression)
+            .set_created_by(concat!("lake-format version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
+        let file = SerializedFileWriter::new(Vec::new(), descriptor.root_schema_ptr(), Arc::new(properties))?;
+        let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
+        let fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+        let mut leaves = vec![0; fields.len()];
+        for leaf in 0..descriptor.num_columns() {
+            leaves[descriptor.get_column_root_idx(leaf)] += 1;
+        }
+        let columns = Vec::new();
+        Ok(Self { file, factory, fields, leaves, columns, rows: 0, row_groups: 0, broken: false })
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.columns.iter().flatten().map(ArrowColumnWriter::memory_size).sum()
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        self.columns.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+
+    fn take_output(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(self.file.inner_mut()))
+    }
+
+    fn open_row_group(&mut self) -> Result<(), ParquetError> {
+        if self.columns.is_empty() && !self.fields.is_empty() {
+            let mut writers = self.factory.create_column_writers(self.row_groups)?.into_iter();
+            self.columns = self.leaves.iter().map(|&count| writers.by_ref().take(count).collect()).collect();
+        }
+        Ok(())
+    }
+
+    async fn encode(&mut self, batches: Vec<RecordBatch>, bytes: usize, name: &str) -> Result<()> {
+        self.lend(name)?;
+        self.open_row_group().map_err(|e| from_encoder(e, name))?;
+        let columns = std::mem::take(&mut self.columns).into_iter().zip(&self.fields).enumerate();
+        let jobs = columns.map(|(position, (writers, field))| {
+            let arrays: Vec<ArrayRef> = batches.iter().map(|batch| Arc::clone(batch.column(position))).collect();
+            let bytes = arrays.iter().map(|array| array_bytes(array)).sum();
+            ColumnJob { position, field: Arc::clone(field), arrays, writers, bytes }
+        });
+        let done = run_shared(jobs.collect(), bytes, name, encode_columns).await?;
+        self.columns = done;
+        self.rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        self.broken = false;
+        Ok(())
+    }
+
+    async fn close_row_group(&mut self, name: &str) -> Result<()> {
+        if self.rows == 0 && !self.broken {
+            return Ok(());
+        }
+        self.lend(name)?;
+        let columns = std::mem::take(&mut self.columns).into_iter().zip(&self.fields).enumerate();
+        let jobs: Vec<ColumnJob> = columns
+            .map(|(position, (writers, field))| {
+                let bytes = writers.iter().map(ArrowColumnWriter::memory_size).sum();
+                ColumnJob { position, field: Arc::clone(field), arrays: Vec::new(), writers, bytes }
+            })
+            .collect();
+        let bytes = jobs.iter().map(|job| job.bytes).sum();
+        let chunks = run_shared(jobs, bytes, name, close_columns).await?;
+        self.append(chunks.into_iter().flatten().collect()).map_err(|e| from_encoder(e, name))?;
+        self.rows = 0;
+        self.row_groups += 1;
+        self.broken = false;
+        Ok(())
+    }
+
+    fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
+        let mut group = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close().map(drop)
+    }
+
+    fn end_file(&mut self) -> Result<(), ParquetError> {
+        self.file.finish().map(drop)
+    }
+
+    fn lend(&mut self, name: &str) -> Result<()> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(Error::internal("a file is written on after a failure").with_object(name));
+        }
+        Ok(())
+    }
+}
+
+fn encode_columns(mut job: ColumnJob) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+    for array in &job.arrays {
+        let leaves = compute_leaves(&job.field, array)?;
+        for (writer, leaf) in job.writers.iter_mut().zip(&leaves) {
+            writer.write(leaf)?;
+        }
+    }
+    Ok(job.writers)
+}
+
+fn close_columns(job: ColumnJob) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    job.writers.into_iter().map(ArrowColumnWriter::close).collect()
+}
+
+/// Runs `work` for every column, shared out by bytes over blocking threads; answers come in column order.
+async fn run_shared<T: Send + 'static>(
+    mut jobs: Vec<ColumnJob>,
+    bytes: usize,
+    name: &str,
+    work: fn(ColumnJob) -> Result<Vec<T>, ParquetError>,
+) -> Result<Vec<Vec<T>>> {
+    let count = jobs.len();
+    let threads = if bytes < PARALLEL_BYTES { 1 } else { encoder_threads().min(count.max(1)) };
+    // The heaviest columns are dealt first, each to the lightest hand.
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes));
+    let mut hands: Vec<(usize, Vec<ColumnJob>)> = (0..threads).map(|_| (0, Vec::new())).collect();
+    for job in jobs {
+        if let Some(lightest) = hands.iter_mut().min_by_key(|(load, _)| *load) {
+            lightest.0 += job.bytes.max(1);
+            lightest.1.push(job);
+        }
+    }
+    let running: Vec<_> = hands
+        .into_iter()
+        .map(|(_, hand)| {
+            tokio::task::spawn_blocking(move || {
+                hand.into_iter().map(|job| (job.position, work(job))).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let mut done: Vec<(usize, Vec<T>)> = Vec::with_capacity(count);
+    for task in running {
+        let finished = task.await.map_err(|e| Error::internal("encoding was cut short").with_source(e))?;
+        for (position, result) in finished {
+            done.push((position, result.map_err(|e| from_encoder(e, name))?));
+        }
+    }
+    done.sort_by_key(|(position, _)| *position);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+fn encoder_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(8))
+}
+
+fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|array| array_bytes(array)).sum()
+}
+
+/// Bytes of the slice, not of the buffers that it shares.
+fn array_bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+}
+
+fn from_encoder(error: ParquetError, name: &str) -> Error {
+    let kind = match &error {
+        ParquetError::NYI(_) => ErrorKind::Unsupported,
+        ParquetError::ArrowError(_) => ErrorKind::Invalid,
+        _ => ErrorKind::Internal,
+    };
+    Error::new(kind, "rows could not be encoded as Parquet").with_object(name).with_source(error)
+}

@@ -1,0 +1,61 @@
+//! Put-if-absent: the one place where a version of a table comes into being.
+
+use bytes::Bytes;
+use object_store::{PutMode, PutOptions, path::Path};
+
+use super::TableRoot;
+use super::local::{Created, create_durable};
+use crate::clock::Clock;
+use crate::error::Error;
+
+/// What is known after one put-if-absent.
+#[derive(Debug)]
+pub enum PutAnswer {
+    /// The object is there and is ours.
+    Created,
+    /// The store says that the name is taken. It may be taken by our own earlier, unanswered attempt.
+    Exists,
+    /// The store refused, and nothing was or will be written.
+    Refused(Error),
+    /// No honest answer: the object may be there, may appear later, or never.
+    Unsettled(Error),
+}
+
+/// Creates `path` with `bytes` unless it exists. One request: the client's own retries are off, because a
+/// resend that meets our own object would be taken for another writer's.
+pub async fn put_if_absent(root: &TableRoot, path: &Path, bytes: Bytes, clock: &dyn Clock) -> PutAnswer {
+    if let Some(target) = root.local_file(path) {
+        let temporary = target.with_file_name(format!(
+            ".{}.{}.tmp",
+            target.file_name().unwrap_or_default().to_string_lossy(),
+            clock.new_id().simple()
+        ));
+        let written = tokio::task::spawn_blocking(move || create_durable(&target, &temporary, &bytes)).await;
+        return match written {
+            Ok(Ok(Created::Yes)) => PutAnswer::Created,
+            Ok(Ok(Created::Taken)) => PutAnswer::Exists,
+            Ok(Err(error)) => PutAnswer::Unsettled(error.into()),
+            Err(error) => PutAnswer::Unsettled(Error::internal("a local write was cut short").with_source(error)),
+        };
+    }
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    match root.commit_store().put_opts(path, bytes.into(), options).await {
+        Ok(_) => PutAnswer::Created,
+        Err(error) => classify(error),
+    }
+}
+
+fn classify(error: object_store::Error) -> PutAnswer {
+    use object_store::Error as E;
+    match error {
+        E::AlreadyExists { .. } | E::Precondition { .. } => PutAnswer::Exists,
+        E::NotFound { .. }
+        | E::PermissionDenied { .. }
+        | E::Unauthenticated { .. }
+        | E::NotSupported { .. }
+        | E::NotImplemented { .. }
+        | E::InvalidPath { .. }
+        | E::UnknownConfigurationKey { .. } => PutAnswer::Refused(error.into()),
+        _ => PutAnswer::Unsettled(error.into()),
+    }
+}

@@ -1,0 +1,370 @@
+//! The root of one table: a store, a prefix in it, and the address users know it by.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use url::Url;
+
+use super::local;
+use super::options::StoreOptions;
+use crate::action::partition_value::decode_path;
+use crate::error::{Error, Result};
+
+/// Where one table lives. Cheap to clone.
+#[derive(Clone)]
+pub struct TableRoot {
+    store: Arc<dyn ObjectStore>,
+    commit_store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    url: Url,
+    local: bool,
+}
+
+/// One object under a table's root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Where it is in the store.
+    pub path: Path,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Milliseconds since the epoch, by the store's clock.
+    pub modified_ms: i64,
+}
+
+impl From<object_store::ObjectMeta> for ObjectInfo {
+    fn from(meta: object_store::ObjectMeta) -> Self {
+        Self { path: meta.location, size_bytes: meta.size, modified_ms: meta.last_modified.timestamp_millis() }
+    }
+}
+
+impl fmt::Debug for TableRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TableRoot").field(&self.url.as_str()).finish()
+    }
+}
+
+impl TableRoot {
+    /// The root at `location`: a local path, a `file://` URL or, with the feature `s3`, an `s3://bucket/prefix` URL.
+    /// Nothing is read or written yet.
+    ///
+    /// # Errors
+    /// `Invalid` for an address that can't be a table's, `Unsupported` for another scheme.
+    pub fn open(location: &str, options: &StoreOptions) -> Result<Self> {
+        let location = location.trim_end_matches('/');
+        if location.is_empty() {
+            return Err(Error::invalid("a table needs a path or URL other than the root"));
+        }
+        match location.split_once("://") {
+            None => Self::open_local(PathBuf::from(location)),
+            Some(("file", _)) => {
+                let url = Url::parse(location).map_err(|e| invalid_location(location, e))?;
+                let path = url.to_file_path().map_err(|()| Error::invalid("not a local path").with_object(location))?;
+                Self::open_local(path)
+            }
+            Some(("s3" | "s3a", _)) => Self::open_s3(location, options),
+            Some((scheme, _)) => Err(Error::unsupported(format!("no store for the scheme {scheme:?}"))
+                .with_object(location)
+                .with_hint("use a local path, file:// or s3://")),
+        }
+    }
+
+    fn open_local(path: PathBuf) -> Result<Self> {
+        let path = std::path::absolute(&path)?;
+        // The deepest directory that exists decides what links and dots mean.
+        let mut existing = path.as_path();
+        let mut rest = Vec::new();
+        while !existing.exists() {
+            match (existing.parent(), existing.file_name()) {
+                (Some(parent), Some(name)) => {
+                    rest.push(name.to_owned());
+                    existing = parent;
+                }
+                _ => break,
+            }
+        }
+        let mut full = existing.canonicalize()?;
+        full.extend(rest.iter().rev());
+        let url = Url::from_directory_path(&full)
+            .map_err(|()| Error::invalid("not a local path").with_object(full.display().to_string()))?;
+        let prefix = Path::parse(full.to_str().unwrap_or_default().trim_start_matches('/'))
+            .map_err(|e| invalid_location(&full.display().to_string(), e))?;
+        if prefix.as_ref().is_empty() {
+            return Err(Error::invalid("a table needs a path other than the root or one in UTF-8"));
+        }
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
+        Ok(Self { commit_store: Arc::clone(&store), store, prefix, url, local: true })
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn open_s3(location: &str, _: &StoreOptions) -> Result<Self> {
+        Err(Error::unsupported("this build has no S3 support").with_object(location).with_hint("build with feature s3"))
+    }
+
+    #[cfg(feature = "s3")]
+    fn open_s3(location: &str, options: &StoreOptions) -> Result<Self> {
+        let url = Url::parse(&format!("{location}/")).map_err(|e| invalid_location(location, e))?;
+        let bucket = url.host_str().filter(|host| !host.is_empty());
+        let Some(bucket) = bucket else {
+            return Err(Error::invalid("an S3 address needs a bucket").with_object(location));
+        };
+        let prefix = Path::from_url_path(url.path()).map_err(|e| invalid_location(location, e))?;
+        if prefix.as_ref().is_empty() {
+            return Err(Error::invalid("a table can't be a whole bucket")
+                .with_object(location)
+                .with_hint("name a prefix in it, as s3://bucket/table"));
+        }
+        let (store, commit_store) = super::root::s3::clients(bucket, options)?;
+        Ok(Self { store, commit_store, prefix, url, local: false })
+    }
+
+    /// A root on any store: in memory, or a test's own. Commits are not synced to disk.
+    pub fn with_store(store: Arc<dyn ObjectStore>, prefix: Path, url: Url) -> Self {
+        Self { commit_store: Arc::clone(&store), store, prefix, url, local: false }
+    }
+
+    /// A fresh root in memory, for tests.
+    pub fn in_memory(name: &str) -> Result<Self> {
+        let url = Url::parse(&format!("memory:///{name}/")).map_err(|e| invalid_location(name, e))?;
+        let prefix = Path::parse(name).map_err(|e| invalid_location(name, e))?;
+        Ok(Self::with_store(Arc::new(object_store::memory::InMemory::new()), prefix, url))
+    }
+
+    /// The address, with a slash at the end.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The address as users write it: a plain path for local tables, no slash at the end.
+    pub fn display(&self) -> String {
+        match self.local.then(|| self.url.to_file_path()) {
+            Some(Ok(path)) => path.display().to_string().trim_end_matches('/').to_owned(),
+            _ => self.url.as_str().trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// The store for commits: the same, without retries of its own.
+    pub(super) fn commit_store(&self) -> &Arc<dyn ObjectStore> {
+        &self.commit_store
+    }
+
+    /// The prefix of the table in its store.
+    pub fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// The local file behind `path`, on local tables.
+    pub(crate) fn local_file(&self, path: &Path) -> Option<PathBuf> {
+        self.local.then(|| PathBuf::from(format!("/{}", path.as_ref())))
+    }
+
+    /// The object at `relative`, a plain key below the root. Segments are taken literally.
+    ///
+    /// # Errors
+    /// `Invalid` for empty, `.` or `..` segments.
+    pub fn child(&self, relative: &str) -> Result<Path> {
+        Path::parse(format!("{}/{relative}", self.prefix)).map_err(|e| invalid_location(relative, e))
+    }
+
+    /// The object that a path in the log means. It is decoded once and must lie below the root.
+    ///
+    /// # Errors
+    /// `Corrupt` for a path that can't be decoded or climbs, `Unsupported` for one outside the table.
+    pub fn resolve(&self, log_path: &str) -> Result<Path> {
+        let decoded = decode_path(log_path)?;
+        let absolute = decoded.starts_with('/') || has_scheme(&decoded);
+        let relative = if absolute { self.relative_of(&decoded) } else { Some(decoded.as_str()) };
+        let Some(relative) = relative.filter(|relative| !relative.is_empty()) else {
+            return Err(Error::unsupported("a file outside the table's own root is not read")
+                .with_object(log_path)
+                .with_hint("shallow clones and converted tables that point elsewhere are not supported"));
+        };
+        Path::parse(format!("{}/{relative}", self.prefix))
+            .map_err(|e| Error::corrupt("a path in the log leaves the table").with_object(log_path).with_source(e))
+    }
+
+    /// The part of an absolute path or URL below the root.
+    fn relative_of<'a>(&self, absolute: &'a str) -> Option<&'a str> {
+        let root = if self.local {
+            let path = absolute.strip_prefix("file:").unwrap_or(absolute);
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return path.strip_prefix('/')?.strip_prefix(self.prefix.as_ref())?.strip_prefix('/');
+        } else {
+            self.url.as_str()
+        };
+        let scheme_free = |text: &'a str| text.strip_prefix("s3a://").or_else(|| text.strip_prefix("s3://"));
+        match scheme_free(absolute) {
+            Some(rest) => {
+                let own = root.strip_prefix("s3a://").or_else(|| root.strip_prefix("s3://"))?;
+                rest.strip_prefix(own)
+            }
+            None => absolute.strip_prefix(root),
+        }
+    }
+
+    /// Reads a whole object.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`, `Unavailable`; the object is named.
+    pub async fn get(&self, path: &Path) -> Result<Bytes> {
+        let named = |e: object_store::Error| Error::from(e).with_object(self.name_of(path));
+        let answer = self.store.get(path).await.map_err(named)?;
+        answer.bytes().await.map_err(named)
+    }
+
+    /// Reads a whole object of at most `max_bytes`; `None` when it is not there.
+    ///
+    /// # Errors
+    /// `Corrupt` for a larger one.
+    pub async fn get_small(&self, path: &Path, max_bytes: u64) -> Result<Option<Bytes>> {
+        let named = |e: object_store::Error| Error::from(e).with_object(self.name_of(path));
+        let answer = match self.store.get(path).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            other => other.map_err(named)?,
+        };
+        if answer.meta.size > max_bytes {
+            return Err(Error::corrupt(format!("an object has {} bytes, over the limit of {max_bytes}", answer.meta.size))
+                .with_object(self.name_of(path)));
+        }
+        Ok(Some(answer.bytes().await.map_err(named)?))
+    }
+
+    /// Size and time of an object; `None` when it is not there.
+    pub async fn head(&self, path: &Path) -> Result<Option<ObjectInfo>> {
+        match self.store.head(path).await {
+            Ok(meta) => Ok(Some(meta.into())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::from(error).with_object(self.name_of(path))),
+        }
+    }
+
+    /// Writes an object, over what is there, and makes it last.
+    pub async fn put(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        let named = |e: Error| e.with_object(self.name_of(path));
+        self.store.put(path, PutPayload::from_bytes(bytes)).await.map_err(|e| named(e.into()))?;
+        self.make_durable(path).await.map_err(named)
+    }
+
+    /// Makes an object that was just written outlive a crash. A remote store has done so already.
+    pub async fn make_durable(&self, path: &Path) -> Result<()> {
+        let Some(file) = self.local_file(path) else { return Ok(()) };
+        tokio::task::spawn_blocking(move || local::sync_file(&file))
+            .await
+            .map_err(|e| Error::internal("a sync was cut short").with_source(e))?
+            .map_err(|e| Error::from(e).with_object(self.name_of(path)))
+    }
+
+    /// Removes an object; one that is not there is fine.
+    pub async fn delete(&self, path: &Path) -> Result<()> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::from(error).with_object(self.name_of(path))),
+        }
+    }
+
+    /// Every object below `relative`, of any depth; all of the table for `""`. Order is the store's own.
+    pub async fn list(&self, relative: &str) -> Result<Vec<ObjectInfo>> {
+        let prefix = if relative.is_empty() { self.prefix.clone() } else { self.child(relative)? };
+        let listed = self.store.list(Some(&prefix)).map_ok(ObjectInfo::from).try_collect().await;
+        listed.map_err(|e| Error::from(e).with_object(self.name_of(&prefix)))
+    }
+
+    /// An object's name as users know it.
+    pub fn name_of(&self, path: &Path) -> String {
+        let below = path.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or(path.as_ref());
+        format!("{}/{}", self.display(), below.trim_start_matches('/'))
+    }
+
+    /// The part of `path` below the root.
+    pub fn relative(&self, path: &Path) -> Option<String> {
+        path.as_ref().strip_prefix(self.prefix.as_ref())?.strip_prefix('/').map(str::to_owned)
+    }
+}
+
+fn has_scheme(path: &str) -> bool {
+    path.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.len() > 1
+            && rest.starts_with('/')
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    })
+}
+
+fn invalid_location(location: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::invalid("not a usable location").with_object(location).with_source(source)
+}
+
+#[cfg(feature = "s3")]
+mod s3 {
+    use super::{Arc, Error, ObjectStore, Result, StoreOptions, Url};
+    use object_store::aws::AmazonS3Builder;
+    use object_store::{ClientOptions, RetryConfig};
+    use std::time::Duration;
+
+    type Clients = (Arc<dyn ObjectStore>, Arc<dyn ObjectStore>);
+
+    /// The client for everything, and the one for commits, whose own retries are off.
+    pub(super) fn clients(bucket: &str, options: &StoreOptions) -> Result<Clients> {
+        let general = builder(bucket, options)?.with_retry(RetryConfig {
+            max_retries: 6,
+            retry_timeout: Duration::from_secs(30),
+            ..RetryConfig::default()
+        });
+        let commits = builder(bucket, options)?.with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
+        Ok((Arc::new(general.build()?), Arc::new(commits.build()?)))
+    }
+
+    fn builder(bucket: &str, options: &StoreOptions) -> Result<AmazonS3Builder> {
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(options.region.as_deref().unwrap_or("us-east-1"))
+            .with_virtual_hosted_style_request(!options.path_style.unwrap_or(options.endpoint.is_some()));
+        let mut allow_http = options.allow_http;
+        if let Some(endpoint) = &options.endpoint {
+            let url = Url::parse(endpoint).map_err(|e| {
+                Error::invalid("the S3 endpoint is not a URL").with_object(endpoint.clone()).with_source(e)
+            })?;
+            let loopback = match url.host() {
+                Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+                Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+                Some(url::Host::Domain(name)) => name == "localhost",
+                None => false,
+            };
+            allow_http |= loopback;
+            if url.scheme() == "http" && !allow_http {
+                return Err(Error::unsupported("plain HTTP to an S3 endpoint that is not on this machine")
+                    .with_object(endpoint.clone())
+                    .with_hint("use https, or set LAKE_S3_ALLOW_HTTP=true"));
+            }
+            builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
+        }
+        builder = builder.with_client_options(
+            ClientOptions::new()
+                .with_allow_http(allow_http)
+                .with_timeout(Duration::from_secs(60))
+                .with_connect_timeout(Duration::from_secs(5)),
+        );
+        match (&options.access_key_id, &options.secret_access_key) {
+            (Some(id), Some(secret)) => {
+                builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose());
+                if let Some(token) = &options.session_token {
+                    builder = builder.with_token(token.expose());
+                }
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Error::invalid("an S3 access key needs both its id and its secret"));
+            }
+            (None, None) if options.anonymous => builder = builder.with_skip_signature(true),
+            (None, None) => {}
+        }
+        Ok(builder)
+    }
+}

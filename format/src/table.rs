@@ -1,0 +1,142 @@
+//! The front door: one table, its newest known version, and the verbs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::ClockRef;
+use crate::error::Result;
+use crate::operation::{
+    self, AppendOptions, CreateOptions, Input, OverwriteOptions, WriteOutcome,
+};
+use crate::schema::StructField;
+use crate::snapshot::{At, HistoryEntry, Snapshot, history};
+use crate::store::TableRoot;
+use crate::transaction::{Committer, LogCommitter};
+
+/// A table that is open. Writing moves it to the version written.
+#[derive(Clone, Debug)]
+pub struct Table {
+    snapshot: Arc<Snapshot>,
+    committer: Arc<dyn Committer>,
+}
+
+impl Table {
+    /// Opens the newest version; commits go to the log.
+    ///
+    /// # Errors
+    /// As [`Snapshot::load`].
+    pub async fn open(root: TableRoot, clock: ClockRef) -> Result<Self> {
+        Self::open_with(root, clock, Arc::new(LogCommitter)).await
+    }
+
+    /// Opens the newest version; commits go through `committer`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::load`].
+    pub async fn open_with(root: TableRoot, clock: ClockRef, committer: Arc<dyn Committer>) -> Result<Self> {
+        let snapshot = Arc::new(Snapshot::load(root, At::Latest, clock).await?);
+        Ok(Self { snapshot, committer })
+    }
+
+    /// Creates a table, with the rows of `input` if given.
+    ///
+    /// # Errors
+    /// As [`operation::create`].
+    pub async fn create(
+        root: &TableRoot,
+        clock: &ClockRef,
+        committer: Arc<dyn Committer>,
+        options: CreateOptions,
+        input: Option<Input>,
+    ) -> Result<WriteOutcome> {
+        operation::create(root, clock, committer.as_ref(), options, input).await
+    }
+
+    /// The newest version that this handle knows.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The committer.
+    pub fn committer(&self) -> &Arc<dyn Committer> {
+        &self.committer
+    }
+
+    /// Catches up with what others wrote.
+    ///
+    /// # Errors
+    /// As [`Snapshot::load`].
+    pub async fn refresh(&mut self) -> Result<()> {
+        self.snapshot = self.snapshot.refreshed().await?;
+        Ok(())
+    }
+
+    /// The table at another version.
+    ///
+    /// # Errors
+    /// As [`Snapshot::load`].
+    pub async fn at(&self, at: At) -> Result<Snapshot> {
+        Snapshot::load(self.snapshot.root().clone(), at, Arc::clone(self.snapshot.clock())).await
+    }
+
+    /// The newest `limit` commits, newest first.
+    ///
+    /// # Errors
+    /// As [`history`].
+    pub async fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
+        history(self.snapshot.root(), limit).await
+    }
+
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// As [`operation::append`].
+    pub async fn append(&mut self, options: &AppendOptions, input: Input) -> Result<WriteOutcome> {
+        let outcome = operation::append(&self.snapshot, self.committer.as_ref(), options, input).await?;
+        Ok(self.moved(outcome))
+    }
+
+    /// Replaces all rows.
+    ///
+    /// # Errors
+    /// As [`operation::overwrite`].
+    pub async fn overwrite(&mut self, options: &OverwriteOptions, input: Input) -> Result<WriteOutcome> {
+        let outcome = operation::overwrite(&self.snapshot, self.committer.as_ref(), options, input).await?;
+        Ok(self.moved(outcome))
+    }
+
+    /// Adds nullable columns.
+    ///
+    /// # Errors
+    /// As [`operation::add_columns`].
+    pub async fn add_columns(&mut self, columns: Vec<StructField>) -> Result<WriteOutcome> {
+        let outcome = operation::add_columns(&self.snapshot, self.committer.as_ref(), columns).await?;
+        Ok(self.moved(outcome))
+    }
+
+    /// Sets and removes properties.
+    ///
+    /// # Errors
+    /// As [`operation::set_properties`].
+    pub async fn set_properties(&mut self, changes: &BTreeMap<String, Option<String>>) -> Result<WriteOutcome> {
+        let outcome = operation::set_properties(&self.snapshot, self.committer.as_ref(), changes).await?;
+        Ok(self.moved(outcome))
+    }
+
+    /// Makes the table what it was at `at`.
+    ///
+    /// # Errors
+    /// As [`operation::restore`].
+    pub async fn restore(&mut self, at: At) -> Result<WriteOutcome> {
+        let target = self.at(at).await?;
+        let outcome = operation::restore(&self.snapshot, self.committer.as_ref(), &target).await?;
+        Ok(self.moved(outcome))
+    }
+
+    fn moved(&mut self, outcome: WriteOutcome) -> WriteOutcome {
+        if let WriteOutcome::Committed(_, committed) = &outcome {
+            self.snapshot = Arc::clone(&committed.snapshot);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,129 @@
+//! The one retry loop: try a version, and when another took it, look at the winners and try the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::body::build;
+use super::{CommitAnswer, Committed, Committer, Outcome, Staged, Unresolved};
+use crate::action::Action;
+use crate::clock::ClockRef;
+use crate::conflict::check;
+use crate::error::{Error, ErrorKind, Result};
+use crate::snapshot::Snapshot;
+use crate::store::TableRoot;
+
+/// Versions tried before giving up. With jitter, a hundred writers stay well below it.
+const MAX_ATTEMPTS: u32 = 500;
+const FIRST_PAUSE_MS: u64 = 10;
+const LONGEST_PAUSE_MS: u64 = 2_000;
+
+/// What a commit stands on.
+#[derive(Clone, Debug)]
+pub enum Base {
+    /// No table yet: the commit is version 0.
+    New(TableRoot, ClockRef),
+    /// That version of the table.
+    On(Arc<Snapshot>),
+}
+
+/// Commits `staged` on top of `base`. After every lost version the winners since the last attempt are read, and the
+/// commit is rebased past them or given up (COM-6).
+///
+/// # Errors
+/// `Conflict` when a winner overlaps, `AlreadyExists` when a new table is there already, and whatever the committer
+/// refuses with. After an error nothing of the commit is, or will be, in the table. When that can't be said, the
+/// answer is [`Outcome::Unknown`].
+pub async fn run(base: Base, staged: Staged, committer: &dyn Committer) -> Result<Outcome> {
+    let (root, clock, mut head) = match base {
+        Base::New(root, clock) => (root, clock, None),
+        Base::On(snapshot) => (snapshot.root().clone(), Arc::clone(snapshot.clock()), Some(snapshot)),
+    };
+    check_staged(head.as_deref(), &root, &clock, &staged)?;
+    let read_version = head.as_ref().map(|snapshot| snapshot.version());
+    let txn_id = clock.new_txn_id();
+    for attempt in 0..MAX_ATTEMPTS {
+        let version = head.as_ref().map_or(0, |snapshot| snapshot.version() + 1);
+        let (body, actions) = build(&staged, version, read_version, txn_id, clock.now_ms())?;
+        match committer.try_commit(&root, &body, clock.as_ref()).await {
+            CommitAnswer::Landed => {
+                return landed(root, clock, head, version, txn_id, actions).await.map(Outcome::Committed);
+            }
+            CommitAnswer::Refused(error) => return Err(error),
+            CommitAnswer::Unsettled(reason) => return Ok(Outcome::Unknown(Unresolved { version, txn_id, reason })),
+            CommitAnswer::Taken => {}
+        }
+        let Some(mut newest) = head else {
+            return Err(Error::already_exists("a table is here already").with_object(root.display()));
+        };
+        pause(&clock, attempt).await;
+        let winners = newest.commits_since(newest.version()).await?;
+        for winner in winners {
+            check(&staged.actions, staged.reads, winner.version, &winner.actions)
+                .map_err(|e| e.with_object(root.display()))?;
+            newest = Arc::new(newest.advanced(winner.version, winner.actions, winner.modified_ms)?);
+        }
+        head = Some(newest);
+    }
+    Err(Error::conflict(format!("gave up after {MAX_ATTEMPTS} versions were taken by other writers"))
+        .with_object(root.display())
+        .with_hint("nothing was written; try again, or commit through the catalog server"))
+}
+
+/// Refuses before the first attempt what could only be found wrong after landing.
+fn check_staged(head: Option<&Snapshot>, root: &TableRoot, clock: &ClockRef, staged: &Staged) -> Result<()> {
+    let redefines = |action: &Action| matches!(action, Action::Metadata(_) | Action::Protocol(_));
+    let after = match head {
+        Some(snapshot) => {
+            snapshot.check_writable()?;
+            check_append_only(snapshot, &staged.actions)?;
+            let redefined: Vec<Action> = staged.actions.iter().filter(|action| redefines(action)).cloned().collect();
+            if redefined.is_empty() {
+                return Ok(());
+            }
+            snapshot.advanced(snapshot.version() + 1, redefined, clock.now_ms())?
+        }
+        None => Snapshot::first(root.clone(), Arc::clone(clock), staged.actions.clone(), clock.now_ms())?,
+    };
+    after.check_writable()
+}
+
+/// The state after our own commit, from what is in memory. A landed commit is never turned into an error.
+async fn landed(
+    root: TableRoot,
+    clock: ClockRef,
+    head: Option<Arc<Snapshot>>,
+    version: u64,
+    txn_id: Uuid,
+    actions: Vec<Action>,
+) -> Result<Committed> {
+    let now_ms = clock.now_ms();
+    let snapshot = match head {
+        Some(snapshot) => snapshot.advanced(version, actions, now_ms)?,
+        None => Snapshot::first(root, clock, actions, now_ms)?,
+    };
+    let snapshot = Arc::new(snapshot);
+    if version > 0 && version.is_multiple_of(snapshot.properties().checkpoint_interval) {
+        if let Err(error) = snapshot.write_checkpoint().await {
+            tracing::warn!(table = %snapshot.root().display(), version, %error, "no checkpoint after this commit");
+        }
+    }
+    Ok(Committed { version, txn_id, snapshot })
+}
+
+/// Full jitter: writers that lost together do not come back together.
+async fn pause(clock: &ClockRef, attempt: u32) {
+    let ceiling_ms = (FIRST_PAUSE_MS << attempt.min(8)).min(LONGEST_PAUSE_MS);
+    clock.sleep(Duration::from_millis(clock.below(ceiling_ms))).await;
+}
+
+fn check_append_only(snapshot: &Snapshot, actions: &[Action]) -> Result<()> {
+    let deletes = |action: &Action| matches!(action, Action::Remove(remove) if remove.data_change);
+    if snapshot.properties().append_only && actions.iter().any(deletes) {
+        return Err(Error::new(ErrorKind::Unsupported, "the table is append-only (delta.appendOnly): rows stay")
+            .with_object(snapshot.root().display())
+            .with_hint("nothing was changed; append instead, or set delta.appendOnly to false"));
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Rows into data files: conformed to the schema, split by partition, encoded, measured.
+
+mod conform;
+mod layout;
+mod split;
+mod statistics;
+mod writer;
+
+pub use conform::conform;
+pub use writer::{DataWriter, WriteContext, Written};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! A file's statistics, gathered batch by batch while it is written.
+
+use std::cmp::Ordering;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimestampMicrosecondType,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::{ArrowNativeType, NullBuffer};
+use arrow_schema::{DataType as ArrowType, TimeUnit};
+
+use super::layout::Layout;
+use crate::action::stats::{ColumnStats, render};
+use crate::expr::{Scalar, compare};
+use crate::protocol::TableProperties;
+use crate::schema::{DataType, PrimitiveType, StructType};
+
+/// One leaf column that statistics are kept of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leaf {
+    /// Names from the top.
+    path: Vec<String>,
+    /// Position in the table's schema, then in each struct below it.
+    route: Vec<usize>,
+    has_bounds: bool,
+}
+
+/// The leaves with statistics: those named by the table, else the first so many, depth-first, partition columns
+/// left out. An array or map is one leaf.
+pub(super) fn leaves(schema: &StructType, layout: &Layout, properties: &TableProperties) -> Vec<Leaf> {
+    let mut all = Vec::new();
+    for &position in &layout.data {
+        let field = &schema.fields[position];
+        collect(&field.data_type, &mut vec![field.name.clone()], &mut vec![position], &mut all);
+    }
+    match &properties.data_skipping_stats_columns {
+        Some(named) => all.retain(|leaf| named.iter().any(|path| is_under(&leaf.path, &path.0))),
+        None => all.truncate(usize::try_from(properties.data_skipping_num_indexed_cols).unwrap_or(usize::MAX)),
+    }
+    all
+}
+
+fn collect(data_type: &DataType, path: &mut Vec<String>, route: &mut Vec<usize>, all: &mut Vec<Leaf>) {
+    if let DataType::Struct(inner) = data_type {
+        for (position, field) in inner.fields.iter().enumerate() {
+            path.push(field.name.clone());
+            route.push(position);
+            collect(&field.data_type, path, route, all);
+            route.pop();
+            path.pop();
+        }
+        return;
+    }
+    let has_bounds = match data_type {
+        DataType::Primitive(primitive) => !matches!(primitive, PrimitiveType::Boolean | PrimitiveType::Binary),
+        _ => false,
+    };
+    all.push(Leaf { path: path.clone(), route: route.clone(), has_bounds });
+}
+
+fn is_under(leaf: &[String], named: &[String]) -> bool {
+    named.len() <= leaf.len() && named.iter().zip(leaf).all(|(a, b)| a.to_lowercase() == b.to_lowercase())
+}
+
+/// Statistics of one file so far.
+#[derive(Debug)]
+pub(super) struct Collector {
+    rows: i64,
+    columns: Vec<Bounds>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Bounds {
+    null_count: i64,
+    min: Option<Scalar>,
+    max: Option<Scalar>,
+    /// A value was seen that no bound can cover.
+    unbounded: bool,
+}
+
+impl Collector {
+    pub(super) fn new(leaves: &[Leaf]) -> Self {
+        Self { rows: 0, columns: vec![Bounds::default(); leaves.len()] }
+    }
+
+    /// Takes in a batch of the table's own schema.
+    pub(super) fn update(&mut self, leaves: &[Leaf], batch: &RecordBatch) {
+        self.rows += as_count(batch.num_rows());
+        for (leaf, bounds) in leaves.iter().zip(&mut self.columns) {
+            let Some((array, nulls)) = follow(batch, &leaf.route) else {
+                bounds.unbounded = true;
+                continue;
+            };
+            bounds.null_count += as_count(nulls.as_ref().map_or(0, NullBuffer::null_count));
+            if leaf.has_bounds && !bounds.unbounded {
+                bounds.take(extremes(&array, nulls.as_ref()));
+            }
+        }
+    }
+
+    /// The statistics as the log has them.
+    pub(super) fn render(self, leaves: &[Leaf]) -> String {
+        let columns: Vec<ColumnStats> = leaves
+            .iter()
+            .zip(self.columns)
+            .map(|(leaf, bounds)| {
+                let keep = |bound: Option<Scalar>| bound.filter(|_| !bounds.unbounded);
+                ColumnStats {
+                    path: leaf.path.clone(),
+                    min: keep(bounds.min.map(|min| signed_zero(min, true))),
+                    max: keep(bounds.max.map(|max| signed_zero(max, false))),
+                    null_count: bounds.null_count,
+                }
+            })
+            .collect();
+        render(self.rows, &columns)
+    }
+}
+
+impl Bounds {
+    fn take(&mut self, seen: Seen) {
+        let (min, max) = match seen {
+            Seen::Nothing => return,
+            Seen::Unbounded => {
+                *self = Self { null_count: self.null_count, unbounded: true, ..Self::default() };
+                return;
+            }
+            Seen::Range(min, max) => (min, max),
+        };
+        if self.min.as_ref().is_none_or(|old| compare(&min, old) == Some(Ordering::Less)) {
+            self.min = Some(min);
+        }
+        if self.max.as_ref().is_none_or(|old| compare(&max, old) == Some(Ordering::Greater)) {
+            self.max = Some(max);
+        }
+    }
+}
+
+fn as_count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Where -0.0 sorts before 0.0, a bound of zero covers both.
+fn signed_zero(bound: Scalar, is_min: bool) -> Scalar {
+    match bound {
+        Scalar::Float(0.0) => Scalar::Float(if is_min { -0.0 } else { 0.0 }),
+        Scalar::Double(0.0) => Scalar::Double(if is_min { -0.0 } else { 0.0 }),
+        other => other,
+    }
+}
+
+/// The array at `route`, and where it or a struct around it is null.
+fn follow(batch: &RecordBatch, route: &[usize]) -> Option<(ArrayRef, Option<NullBuffer>)> {
+    let (top, rest) = route.split_first()?;
+    let mut array = batch.columns().get(*top)?.clone();
+    let mut nulls = array.logical_nulls();
+    for &position in rest {
+        let inner = array.as_struct_opt()?.columns().get(position)?.clone();
+        nulls = NullBuffer::union(nulls.as_ref(), inner.logical_nulls().as_ref());
+        array = inner;
+    }
+    Some((array, nulls))
+}
+
+/// What a batch says of one column's bounds.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    /// No value.
+    Nothing,
+    /// NaN or infinity.
+    Unbounded,
+    Range(Scalar, Scalar),
+}
+
+fn extremes(array: &ArrayRef, nulls: Option<&NullBuffer>) -> Seen {
+    let long = |range: Option<(i64, i64)>| range.map(|(min, max)| (Scalar::Long(min), Scalar::Long(max)));
+    let range = match array.data_type() {
+        ArrowType::Int8 => long(ordered::<Int8Type>(array, nulls).map(|(a, b)| (a.into(), b.into()))),
+        ArrowType::Int16 => long(ordered::<Int16Type>(array, nulls).map(|(a, b)| (a.into(), b.into()))),
+        ArrowType::Int32 => long(ordered::<Int32Type>(array, nulls).map(|(a, b)| (a.into(), b.into()))),
+        ArrowType::Int64 => long(ordered::<Int64Type>(array, nulls)),
+        ArrowType::Date32 => ordered::<Date32Type>(array, nulls).map(|(a, b)| (Scalar::Date(a), Scalar::Date(b))),
+        ArrowType::Timestamp(TimeUnit::Microsecond, zone) => {
+            let make = if zone.is_some() { Scalar::Timestamp } else { Scalar::TimestampNtz };
+            ordered::<TimestampMicrosecondType>(array, nulls).map(|(a, b)| (make(a), make(b)))
+        }
+        ArrowType::Decimal128(precision, scale) => {
+            let Ok(scale) = u8::try_from(*scale) else { return Seen::Unbounded };
+            let make = |unscaled| Scalar::Decimal { unscaled, precision: *precision, scale };
+            ordered::<Decimal128Type>(array, nulls).map(|(a, b)| (make(a), make(b)))
+        }
+        ArrowType::Float32 => match finite::<Float32Type>(array, nulls, |value| value.is_finite()) {
+            Ok(range) => range.map(|(a, b)| (Scalar::Float(a), Scalar::Float(b))),
+            Err(NotFinite) => return Seen::Unbounded,
+        },
+        ArrowType::Float64 => match finite::<Float64Type>(array, nulls, |value| value.is_finite()) {
+            Ok(range) => range.map(|(a, b)| (Scalar::Double(a), Scalar::Double(b))),
+            Err(NotFinite) => return Seen::Unbounded,
+        },
+        ArrowType::Utf8 => {
+            text(array, nulls).map(|(a, b)| (Scalar::String(a.to_owned()), Scalar::String(b.to_owned())))
+        }
+        _ => return Seen::Unbounded,
+    };
+    range.map_or(Seen::Nothing, |(min, max)| Seen::Range(min, max))
+}
+
+/// Calls `each` with every run of rows that are not null.
+fn valid_runs(rows: usize, nulls: Option<&NullBuffer>, mut each: impl FnMut(std::ops::Range<usize>)) {
+    match nulls {
+        None => each(0..rows),
+        Some(nulls) => nulls.valid_slices().for_each(|(start, end)| each(start..end)),
+    }
+}
+
+fn ordered<T: ArrowPrimitiveType<Native: Ord>>(
+    array: &ArrayRef,
+    nulls: Option<&NullBuffer>,
+) -> Option<(T::Native, T::Native)> {
+    let values = array.as_primitive::<T>().values();
+    let mut range: Option<(T::Native, T::Native)> = None;
+    valid_runs(values.len(), nulls, |run| {
+        let run = &values[run];
+        let Some(&first) = run.first() else { return };
+        let (min, max) = range.unwrap_or((first, first));
+        range = Some(run.iter().fold((min, max), |(min, max), &value| (min.min(value), max.max(value))));
+    });
+    range
+}
+
+struct NotFinite;
+
+fn finite<T: ArrowPrimitiveType<Native: ArrowNativeType + PartialOrd>>(
+    array: &ArrayRef,
+    nulls: Option<&NullBuffer>,
+    is_finite: fn(T::Native) -> bool,
+) -> Result<Option<(T::Native, T::Native)>, NotFinite> {
+    let values = array.as_primitive::<T>().values();
+    let mut range: Option<(T::Native, T::Native)> = None;
+    let mut all_finite = true;
+    valid_runs(values.len(), nulls, |run| {
+        for &value in &values[run] {
+            all_finite &= is_finite(value);
+            let (min, max) = range.unwrap_or((value, value));
+            range = Some((if value < min { value } else { min }, if value > max { value } else { max }));
+        }
+    });
+    if all_finite { Ok(range) } else { Err(NotFinite) }
+}
+
+/// Least and greatest text, byte by byte.
+fn text<'a>(array: &'a ArrayRef, nulls: Option<&NullBuffer>) -> Option<(&'a str, &'a str)> {
+    let values = array.as_string::<i32>();
+    let mut range: Option<(&str, &str)> = None;
+    valid_runs(values.len(), nulls, |run| {
+        for row in run {
+            let value = values.value(row);
+            range = Some(range.map_or((value, value), |(min, max)| (min.min(value), max.max(value))));
+        }
+    });
+    range
+}
