@@ -111,7 +111,8 @@ mod tests {
     fn the_matrix() {
         use Reads::{Nothing, OwnFiles, WholeTable};
         let metadata = || Action::Metadata(Box::<Metadata>::default());
-        let cases: Vec<(&str, Vec<Action>, Reads, Vec<Action>, bool)> = vec![
+        type Case = (&'static str, Vec<Action>, Reads, Vec<Action>, bool);
+        let cases: Vec<Case> = vec![
             ("CON-1 append, append", vec![add("a")], Nothing, vec![add("b")], true),
             ("CON-1 append, overwrite", vec![add("a")], Nothing, vec![remove("x"), add("b")], true),
             ("CON-2 overwrite, append", vec![remove("x"), add("a")], WholeTable, vec![add("b")], false),

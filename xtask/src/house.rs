@@ -69,6 +69,7 @@ pub const ROOMS: &[(&str, Rooms)] = &[
             "table",
         ]),
     ),
+    ("query", Rooms::Stairs(&["error", "reference", "resolver", "predicate", "provider", "sql", "session"])),
     ("compaction", Rooms::Stairs(&["policy", "plan", "rewrite", "commit", "vacuum", "service"])),
     (
         "catalog-server",

@@ -18,7 +18,7 @@ pub use commit_info::CommitInfo;
 pub use domain::DomainMetadata;
 pub use metadata::{Metadata, TableFormat};
 pub use protocol::Protocol;
-pub use remove::{Remove, Cdc};
+pub use remove::{Cdc, Remove};
 pub use txn::Txn;
 
 /// One line of a commit: exactly one of the actions.

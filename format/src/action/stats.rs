@@ -48,7 +48,9 @@ impl Stats {
     /// Reads `add.stats`. Statistics are an aid, never the truth: damaged text is no statistics, a damaged part is
     /// left out.
     pub fn parse(text: &str) -> Option<Self> {
-        let sections: Sections<'_> = serde_json::from_str(text).ok()?;
+        // The reader would take an array for the fields in order.
+        let object = text.trim_start().starts_with('{');
+        let sections: Sections<'_> = serde_json::from_str(text).ok().filter(|_| object)?;
         Some(Self {
             num_records: sections.num_records.and_then(|raw| count(raw, MOST_ROWS)),
             tight_bounds: sections.tight_bounds.is_none_or(|raw| raw.get() == "true"),

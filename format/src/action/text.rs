@@ -138,8 +138,8 @@ pub(super) fn parse_decimal(text: &str, scale: u8) -> Option<(i128, bool)> {
     let significant = digits.trim_start_matches('0');
     // 128 bits hold any 38 digits; of what comes behind them only the number counts.
     let (kept, cut) = significant.split_at(significant.len().min(38));
-    let shift = i64::from(exponent) + i64::from(scale) + i64::try_from(cut.len()).ok()?
-        - i64::try_from(fraction.len()).ok()?;
+    let shift =
+        i64::from(exponent) + i64::from(scale) + i64::try_from(cut.len()).ok()? - i64::try_from(fraction.len()).ok()?;
     let (size, exact) = match kept {
         "" => (0, true),
         kept => shifted(kept.parse().ok()?, shift, cut.bytes().all(|digit| digit == b'0'))?,

@@ -195,7 +195,10 @@ impl<'a> Column<'a> {
 
 fn position<'a>(names: impl Iterator<Item = &'a String> + Clone, wanted: &str) -> Option<usize> {
     let lower = wanted.to_lowercase();
-    names.clone().position(|name| name == wanted).or_else(|| names.clone().position(|name| name.to_lowercase() == lower))
+    names
+        .clone()
+        .position(|name| name == wanted)
+        .or_else(|| names.clone().position(|name| name.to_lowercase() == lower))
 }
 
 fn uncomparable(path: &ColumnPath, values: &ArrayRef) -> Error {

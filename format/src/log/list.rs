@@ -102,7 +102,7 @@ impl LogSegment {
         }
         found.extend(Self::between(&commits, None, version));
         if found.is_empty() {
-            return Err(gap(root, &commits, newest_checkpoint, version));
+            return Err(uuid_checkpoint(root, files).unwrap_or_else(|| gap(root, &commits, newest_checkpoint, version)));
         }
         Ok(found)
     }
@@ -138,11 +138,16 @@ impl LogSegment {
 }
 
 fn no_table(root: &TableRoot, files: &[LogFile]) -> Error {
-    if files.iter().any(|file| matches!(file.meaning, LogPath::UuidCheckpoint { .. })) {
-        return Error::unsupported("a table whose log starts with a checkpoint of the feature \"v2Checkpoint\"")
-            .with_object(root.display());
-    }
-    Error::not_found("no table here").with_object(root.display()).with_hint("create one with `lake create`")
+    let absent =
+        || Error::not_found("no table here").with_object(root.display()).with_hint("create one with `lake create`");
+    uuid_checkpoint(root, files).unwrap_or_else(absent)
+}
+
+/// The refusal of a log that only a checkpoint of the feature `v2Checkpoint` could complete.
+fn uuid_checkpoint(root: &TableRoot, files: &[LogFile]) -> Option<Error> {
+    let found = files.iter().any(|file| matches!(file.meaning, LogPath::UuidCheckpoint { .. }));
+    let message = "a table whose log needs a checkpoint of the table feature \"v2Checkpoint\" can't be read";
+    found.then(|| Error::unsupported(message).with_object(root.display()))
 }
 
 fn gap(root: &TableRoot, commits: &BTreeMap<u64, &ObjectInfo>, checkpoint: Option<u64>, version: u64) -> Error {

@@ -58,10 +58,10 @@ pub const FEATURES: &[Feature] = &[
     writer("icebergCompatV3", 0, Support::No),
     writer("checkpointProtection", 0, Support::No),
     writer("materializePartitionColumns", 0, Support::No),
-    both("v2Checkpoint", 0, Support::No, Support::No),
-    both("typeWidening", 0, Support::No, Support::No),
-    both("variantType", 0, Support::No, Support::No),
-    both("variantShredding", 0, Support::No, Support::No),
+    both("v2Checkpoint", 0, Support::Unused, Support::No),
+    both("typeWidening", 0, Support::Unused, Support::Unused),
+    both("variantType", 0, Support::Unused, Support::Unused),
+    both("variantShredding", 0, Support::Unused, Support::Unused),
     both("catalogManaged", 0, Support::No, Support::No),
 ];
 
@@ -69,5 +69,40 @@ impl Feature {
     /// The row called `name`.
     pub fn named(name: &str) -> Option<&'static Self> {
         FEATURES.iter().find(|feature| feature.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(support: Support) -> &'static str {
+        match support {
+            Support::Yes => "yes",
+            Support::Unused => "while not in use",
+            Support::No => "refused by name",
+            Support::Free => "yes (asks nothing)",
+        }
+    }
+
+    fn page() -> String {
+        let mut page = String::from(
+            "# Table features\n\nWhat Lake does with each feature of the protocol. *While not in use*: the table may list \
+             the feature, and is\nread or written as long as nothing in it makes use of it. Features that are not listed here \
+             are refused by name too.\n\n| feature | read | write |\n| --- | --- | --- |\n",
+        );
+        for feature in FEATURES {
+            page += &format!("| `{}` | {} | {} |\n", feature.name, words(feature.read), words(feature.write));
+        }
+        page + "\nThis page is generated: `LAKE_BLESS=1 cargo test -p lake-format features_page` writes it.\n"
+    }
+
+    #[test]
+    fn the_features_page_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/features.md");
+        if std::env::var_os("LAKE_BLESS").is_some() {
+            std::fs::write(path, page()).expect("spec/features.md");
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("spec/features.md"), page(), "LAKE_BLESS=1 rewrites it");
     }
 }

@@ -33,6 +33,20 @@ pub fn check_read(protocol: &Protocol, metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
+/// Whether the schema makes use of a listed feature that Lake reads around only while it is not in use (LOG-7).
+///
+/// # Errors
+/// `Unsupported` naming the feature.
+pub fn check_schema(protocol: &Protocol, metadata: &Metadata, schema: &StructType) -> Result<()> {
+    let listed = protocol.reader_features.iter().flatten();
+    match listed.into_iter().find(|name| in_use(name, metadata, schema)) {
+        Some(name) if Feature::named(name).is_some_and(|feature| feature.read == Support::Unused) => {
+            Err(refused(name, "read"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether Lake can add to such a table without breaking a rule that it does not know (LOG-8).
 ///
 /// # Errors
@@ -117,31 +131,33 @@ fn in_use(name: &str, metadata: &Metadata, schema: &StructType) -> bool {
         "generatedColumns" => keyed("delta.generationExpression"),
         "identityColumns" => keyed("delta.identity."),
         "allowColumnDefaults" => keyed("CURRENT_DEFAULT"),
+        "typeWidening" => keyed("delta.typeChanges"),
+        "variantType" | "variantShredding" => any_type(schema, &|data_type| *data_type == DataType::Variant),
         "checkConstraints" => metadata.configuration.keys().any(|key| key.starts_with("delta.constraints.")),
         _ => false,
     }
 }
 
 fn any_field_metadata(schema: &StructType, test: &dyn Fn(&str) -> bool) -> bool {
-    let mut types: Vec<&DataType> = Vec::new();
-    let mut structs = vec![schema];
-    loop {
-        while let Some(inner) = structs.pop() {
-            for field in &inner.fields {
-                if field.metadata.keys().any(|key| test(key)) {
-                    return true;
-                }
-                types.push(&field.data_type);
-            }
+    let in_fields = |inner: &StructType| inner.fields.iter().any(|field| field.metadata.keys().any(|key| test(key)));
+    in_fields(schema) || any_type(schema, &|data_type| matches!(data_type, DataType::Struct(inner) if in_fields(inner)))
+}
+
+/// Whether a type of the schema, at any depth, passes `test`.
+fn any_type(schema: &StructType, test: &dyn Fn(&DataType) -> bool) -> bool {
+    let mut types: Vec<&DataType> = schema.fields.iter().map(|field| &field.data_type).collect();
+    while let Some(data_type) = types.pop() {
+        if test(data_type) {
+            return true;
         }
-        match types.pop() {
-            None => return false,
-            Some(DataType::Struct(inner)) => structs.push(inner),
-            Some(DataType::Array(array)) => types.push(&array.element_type),
-            Some(DataType::Map(map)) => types.extend([&map.key_type, &map.value_type]),
-            Some(_) => {}
+        match data_type {
+            DataType::Struct(inner) => types.extend(inner.fields.iter().map(|field| &field.data_type)),
+            DataType::Array(array) => types.push(&array.element_type),
+            DataType::Map(map) => types.extend([&map.key_type, &map.value_type]),
+            DataType::Primitive(_) | DataType::Variant | DataType::Void => {}
         }
     }
+    false
 }
 
 #[cfg(test)]
@@ -166,7 +182,7 @@ mod tests {
 
     #[test]
     fn unknown_and_unsupported_features_are_refused_by_name() {
-        for name in ["zzz", "v2Checkpoint", "typeWidening"] {
+        for name in ["zzz", "catalogManaged"] {
             let error = check_read(&features(&[name], &[name]), &Metadata::default()).expect_err(name);
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(name), "LOG-7: {error}");
@@ -183,6 +199,18 @@ mod tests {
         check_read(&legacy(2, 5), &metadata).expect("mode none");
         metadata.configuration.insert("delta.columnMapping.mode".into(), "name".into());
         assert!(check_read(&legacy(2, 5), &metadata).expect_err("on").message().contains("columnMapping"));
+    }
+
+    #[test]
+    fn a_feature_of_types_matters_only_where_such_a_column_is() {
+        let listed = features(&["variantType"], &["variantType"]);
+        check_read(&listed, &Metadata::default()).expect("listed");
+        let plain = StructType::new(vec![StructField::new("v", DataType::Primitive(PrimitiveType::Long), true)]);
+        check_schema(&listed, &Metadata::default(), &plain).expect("no variant column");
+        let nested = DataType::Struct(StructType::new(vec![StructField::new("v", DataType::Variant, true)]));
+        let schema = StructType::new(vec![StructField::new("s", nested, true)]);
+        let error = check_schema(&listed, &Metadata::default(), &schema).expect_err("LOG-7");
+        assert!(error.message().contains("variantType"), "{error}");
     }
 
     #[test]

@@ -5,5 +5,5 @@ mod gate;
 mod properties;
 
 pub use feature::{FEATURES, Feature, Support};
-pub use gate::{check_read, check_write};
+pub use gate::{check_read, check_schema, check_write};
 pub use properties::{TableProperties, check_property_change, parse_interval_ms};

@@ -81,8 +81,11 @@ impl TableProperties {
     }
 }
 
+/// Whether a text is a value of a property.
+type Check = fn(&str) -> bool;
+
 /// The `delta.` properties that a user may set, with their canonical spelling.
-const SETTABLE: &[(&str, fn(&str) -> bool)] = &[
+const SETTABLE: &[(&str, Check)] = &[
     ("delta.appendOnly", is_flag),
     ("delta.dataSkippingNumIndexedCols", |value| value.parse::<i64>().is_ok_and(|count| count >= -1)),
     ("delta.dataSkippingStatsColumns", |value| !value.trim().is_empty()),

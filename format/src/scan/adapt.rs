@@ -131,9 +131,7 @@ impl<'a> Adapter<'a> {
             (DataType::Map(map), ArrowType::Map(entries, _)) => {
                 self.map(array, &map.key_type, &map.value_type, entries)
             }
-            (DataType::Void, _) if array.logical_null_count() == array.len() => {
-                Ok(new_null_array(target, array.len()))
-            }
+            (DataType::Void, _) if array.logical_null_count() == array.len() => Ok(new_null_array(target, array.len())),
             _ => Err(self.misfit(array.data_type(), want)),
         }
     }
@@ -240,9 +238,12 @@ impl<'a> Adapter<'a> {
             P::Byte | P::Short | P::Integer | P::Long => from.is_integer(),
             P::String | P::Binary => matches!(from, ArrowType::Utf8 | ArrowType::Binary),
             P::Decimal { precision, scale } => match from {
-                ArrowType::Decimal256(from_precision, from_scale) => u8::try_from(*from_scale).is_ok_and(|from_scale| {
-                    from_scale <= scale && from_precision.saturating_sub(from_scale) <= precision.saturating_sub(scale)
-                }),
+                ArrowType::Decimal256(from_precision, from_scale) => {
+                    u8::try_from(*from_scale).is_ok_and(|from_scale| {
+                        from_scale <= scale
+                            && from_precision.saturating_sub(from_scale) <= precision.saturating_sub(scale)
+                    })
+                }
                 _ => false,
             },
             _ => false,
@@ -281,7 +282,10 @@ impl<'a> Adapter<'a> {
 /// What to do about fields that the table lacks.
 pub(crate) const UNKNOWN_HINT: &str = "leave them out, or add them to the table with --merge-schema";
 
-fn to_micros(array: &ArrayRef, unit: TimeUnit) -> std::result::Result<PrimitiveArray<TimestampMicrosecondType>, ArrowError> {
+fn to_micros(
+    array: &ArrayRef,
+    unit: TimeUnit,
+) -> std::result::Result<PrimitiveArray<TimestampMicrosecondType>, ArrowError> {
     let times = |factor: i64| {
         move |value: i64| {
             let product = value.checked_mul(factor);

@@ -93,15 +93,16 @@ impl Run {
                 self.running.push_back(FileTask::start(Arc::clone(&self.shared), file, self.options.clone(), rows));
             }
             match self.running.front_mut()?.batches.recv().await {
-                Some(Ok(batch)) => {
-                    let batch = self.cut(batch);
-                    return Some(Ok(batch));
-                }
+                Some(Ok(Some(batch))) => return Some(Ok(self.cut(batch))),
+                Some(Ok(None)) => drop(self.running.pop_front()),
                 Some(Err(error)) => {
                     self.stop();
                     return Some(Err(error));
                 }
-                None => drop(self.running.pop_front()),
+                None => {
+                    self.stop();
+                    return Some(Err(Error::internal("reading a data file was cut short")));
+                }
             }
         }
     }
@@ -119,9 +120,12 @@ impl Run {
     }
 }
 
+/// What a file's task says: a batch, that there are no more, or why it can't go on.
+type Message = Result<Option<RecordBatch>>;
+
 /// One file being read by a task of its own, which ends when this is dropped.
 struct FileTask {
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    batches: mpsc::Receiver<Message>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -136,13 +140,13 @@ impl FileTask {
         let (sender, batches) = mpsc::channel(WAITING_BATCHES);
         let task = tokio::spawn(async move {
             let work = AssertUnwindSafe(read_file(&shared, &file, &options, limit, &sender)).catch_unwind().await;
-            let failed = match work {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error,
-                Err(_) => Error::internal("reading a data file failed without a reason").with_object(file.path),
+            let last = match work {
+                Ok(Ok(())) => Ok(None),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(Error::internal("reading a data file failed without a reason").with_object(file.path)),
             };
-            // Nobody listens any more: nobody needs the error either.
-            let _ = sender.send(Err(failed)).await;
+            // Nobody listens any more: nobody needs the last word either.
+            let _ = sender.send(last).await;
         });
         Self { batches, task }
     }
@@ -153,7 +157,7 @@ async fn read_file(
     file: &ScanFile,
     options: &ReadOptions,
     limit: Option<u64>,
-    sender: &mpsc::Sender<Result<RecordBatch>>,
+    sender: &mpsc::Sender<Message>,
 ) -> Result<()> {
     let root = &shared.table.root;
     let path = root.resolve(&file.path)?;
@@ -171,7 +175,7 @@ async fn read_file(
     let version = shared.table.version;
     while let Some(batches) = reader.next(&finish).await.map_err(|e| gone(e, version, parquet.name()))? {
         for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-            if sender.send(Ok(batch)).await.is_err() {
+            if sender.send(Ok(Some(batch))).await.is_err() {
                 return Ok(());
             }
         }
@@ -187,7 +191,6 @@ fn gone(error: Error, version: u64, name: &str) -> Error {
     Error::not_found(format!("a data file of version {version} is gone"))
         .with_object(name)
         .with_hint("vacuum may have removed it: read a newer version, or restore the file from a backup")
-        .with_source(error)
 }
 
 /// Where the needed columns of one file come from.
@@ -275,12 +278,7 @@ impl Layout {
     }
 }
 
-fn build(
-    schema: &arrow_schema::SchemaRef,
-    columns: Vec<ArrayRef>,
-    rows: usize,
-    name: &str,
-) -> Result<RecordBatch> {
+fn build(schema: &arrow_schema::SchemaRef, columns: Vec<ArrayRef>, rows: usize, name: &str) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|e| Error::corrupt("a data file's columns do not fit together").with_object(name).with_source(e))

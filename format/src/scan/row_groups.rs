@@ -55,8 +55,7 @@ impl GroupBounds<'_> {
         let leaf = only_leaf(metadata, root)?;
         let statistics = self.group.column(leaf).statistics()?;
         let null_count = statistics.null_count_opt().and_then(|count| i64::try_from(count).ok());
-        let mut bounds =
-            ColumnBounds { min: None, max: None, null_count, num_records: Some(self.group.num_rows()) };
+        let mut bounds = ColumnBounds { min: None, max: None, null_count, num_records: Some(self.group.num_rows()) };
         if !statistics.is_min_max_deprecated() && is_ordered(metadata, leaf, field) {
             let converter =
                 StatisticsConverter::from_column_index(leaf, field, metadata.file_metadata().schema_descr()).ok()?;

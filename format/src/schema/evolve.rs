@@ -15,8 +15,9 @@ pub fn add_columns(current: &StructType, new: Vec<StructField>) -> Result<Struct
     let mut fields = current.fields.clone();
     for field in new {
         if let Some(there) = current.field(&field.name) {
-            return Err(Error::already_exists(format!("the column {:?} is there already", there.name))
-                .with_object(field.name));
+            return Err(
+                Error::already_exists(format!("the column {:?} is there already", there.name)).with_object(field.name)
+            );
         }
         if !field.nullable {
             return Err(Error::invalid("a new column must be nullable: old rows have no value for it")

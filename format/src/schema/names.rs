@@ -12,7 +12,7 @@ use super::{DataType, StructType};
 pub const MAX_TYPE_DEPTH: usize = 40;
 
 /// Characters that a column's name may hold only where columns are mapped by id or physical name.
-const SPECIAL: [char; 9] = [' ', ',', ';', '{', '}', '(', ')', '\n', '\t'];
+const SPECIAL: [char; 10] = [' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
 
 /// Checks that every name is there and that no two in one struct are equal ignoring case, at every level.
 ///
@@ -30,12 +30,10 @@ pub fn check_names(schema: &StructType) -> Result<()> {
 /// As [`check_names`].
 pub fn check_new_names(schema: &StructType) -> Result<()> {
     walk_struct(schema, &mut Place::default(), &|name, place| {
-        match name.chars().find(|c| SPECIAL.contains(c) || *c == '=') {
-            None => Ok(()),
-            Some(c) => Err(Error::invalid(format!("a column name may not contain {c:?}"))
-                .with_object(place.with(name))
-                .with_hint("choose another name, for example with an underscore")),
-        }
+        let Some(c) = name.chars().find(|c| SPECIAL.contains(c)) else { return Ok(()) };
+        Err(Error::invalid(format!("a column name may not contain {c:?}"))
+            .with_object(place.with(name))
+            .with_hint("choose another name, for example with an underscore"))
     })
 }
 

@@ -31,55 +31,57 @@ impl Snapshot {
             At::Timestamp(ms) => (None, Some(version_at(&root, ms).await?)),
         };
         let candidates = LogSegment::find(&root, hint.as_ref(), version).await?;
-        let from_hint = hint.is_some();
         match Self::build_first(&root, candidates, &clock).await {
-            Err(error) if from_hint && is_damage(&error) => {
+            Err(Failure::Checkpoint(_)) if hint.is_some() => {
                 let candidates = LogSegment::find(&root, None, version).await?;
-                Self::build_first(&root, candidates, &clock).await
+                Self::build_first(&root, candidates, &clock).await.map_err(Failure::into_error)
             }
-            other => other,
+            other => other.map_err(Failure::into_error),
         }
     }
 
     /// The first candidate whose checkpoint can be read. The first failure is the one reported.
-    async fn build_first(root: &TableRoot, candidates: Vec<LogSegment>, clock: &ClockRef) -> Result<Self> {
+    async fn build_first(root: &TableRoot, candidates: Vec<LogSegment>, clock: &ClockRef) -> Result<Self, Failure> {
         let mut first = None;
         for segment in candidates {
             match Self::build(root, &segment, clock).await {
-                Err(error) if is_damage(&error) => {
+                Err(Failure::Checkpoint(error)) => {
                     tracing::warn!(table = %root.display(), %error, "passing over a checkpoint that can't be used");
                     first.get_or_insert(error);
                 }
                 other => return other,
             }
         }
-        Err(first.unwrap_or_else(|| Error::not_found("no table here").with_object(root.display())))
+        let none = || Error::not_found("no table here").with_object(root.display());
+        Err(Failure::Checkpoint(first.unwrap_or_else(none)))
     }
 
-    async fn build(root: &TableRoot, segment: &LogSegment, clock: &ClockRef) -> Result<Self> {
+    async fn build(root: &TableRoot, segment: &LogSegment, clock: &ClockRef) -> Result<Self, Failure> {
+        let (checkpoint, checkpointed) = match &segment.checkpoint {
+            Some((version, parts)) => {
+                (Some(*version), read_checkpoint(root, parts).await.map_err(Failure::of_checkpoint)?)
+            }
+            None => (None, Vec::new()),
+        };
         let commits = read_commits(root, &segment.commits).await?;
-        let mut replay = Replay::default();
-        let mut timestamp_ms = segment.head.as_ref().map(|head| head.modified_ms);
+        let first_part = segment.checkpoint.as_ref().and_then(|(_, parts)| parts.first());
+        let mut timestamp_ms = segment.head.as_ref().or(first_part).map(|object| object.modified_ms);
         let mut previous = None;
         for commit in &commits {
             let time = commit_time_ms(&commit.actions, commit.modified_ms, previous);
             previous = Some(time);
             timestamp_ms = Some(time);
         }
+        let mut replay = Replay::default();
         for commit in commits.into_iter().rev() {
             replay.commit(commit.version, commit.actions)?;
         }
-        let mut checkpoint = None;
-        if let Some((version, parts)) = &segment.checkpoint {
-            checkpoint = Some(*version);
-            timestamp_ms = timestamp_ms.or_else(|| parts.first().map(|part| part.modified_ms));
-            for action in read_checkpoint(root, parts).await? {
-                replay.checkpointed(action);
-            }
+        for action in checkpointed {
+            replay.checkpointed(action);
         }
         let state = replay.finish().map_err(|e| e.with_object(root.display()))?;
         let time = timestamp_ms.unwrap_or_default();
-        Self::new(root.clone(), Arc::clone(clock), segment.version, time, checkpoint, state)
+        Ok(Self::new(root.clone(), Arc::clone(clock), segment.version, time, checkpoint, state)?)
     }
 
     /// This table at its newest version: reads only what came after this snapshot.
@@ -119,9 +121,33 @@ fn as_commit(file: LogFile) -> Option<(u64, ObjectInfo)> {
     }
 }
 
-/// Damage that another way to the same version may not share.
-fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
+/// Why a version could not be built one way.
+enum Failure {
+    /// The checkpoint can't be used; another way to the same version may not need it.
+    Checkpoint(Error),
+    /// The table itself: every way meets the same.
+    Table(Error),
+}
+
+impl Failure {
+    fn of_checkpoint(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Unsupported => Self::Checkpoint(error),
+            _ => Self::Table(error),
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Checkpoint(error) | Self::Table(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Table(error)
+    }
 }
 
 async fn read_commits(root: &TableRoot, commits: &[(u64, ObjectInfo)]) -> Result<Vec<CommitRecord>> {

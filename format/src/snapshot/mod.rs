@@ -13,7 +13,7 @@ use crate::action::{Action, Add, DomainMetadata, Metadata, Protocol, Remove, Txn
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{Hint, write_checkpoint};
-use crate::protocol::{TableProperties, check_read, check_write};
+use crate::protocol::{TableProperties, check_read, check_schema, check_write};
 use crate::replay::TableState;
 use crate::schema::{StructType, parse_schema};
 use crate::store::TableRoot;
@@ -61,6 +61,7 @@ impl Snapshot {
             )));
         }
         let schema = parse_schema(&state.metadata.schema_string).map_err(named)?;
+        check_schema(&state.protocol, &state.metadata, &schema).map_err(named)?;
         for column in &state.metadata.partition_columns {
             if schema.field(column).is_none() {
                 return Err(named(Error::corrupt(format!("partition column {column:?} is not in the schema"))));

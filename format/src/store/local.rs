@@ -71,7 +71,8 @@ mod tests {
         let path = folder.path().join("a/b/1.json");
         let temporary = |n: u8| folder.path().join(format!("a/b/.{n}"));
         assert!(matches!(create_durable(&path, &temporary(1), b"one").expect("first"), Created::Yes));
-        assert!(matches!(create_durable(&path, &temporary(2), b"two").expect("second"), Created::Taken));
+        let second = create_durable(&path, &temporary(2), b"two").expect("COM-7: synced, then named");
+        assert!(matches!(second, Created::Taken));
         assert_eq!(fs::read(&path).expect("read"), b"one");
         assert_eq!(fs::read_dir(folder.path().join("a/b")).expect("list").count(), 1, "no temporary file stays");
     }

@@ -368,3 +368,65 @@ mod s3 {
         Ok(builder)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_path_in_the_log_stays_below_the_root() {
+        let folder = tempfile::tempdir().expect("folder");
+        let root = TableRoot::open(&folder.path().join("t").to_string_lossy(), &StoreOptions::default()).expect("root");
+        let inside = root.resolve("a%20b/c.parquet").expect("below");
+        assert_eq!(root.relative(&inside).as_deref(), Some("a b/c.parquet"));
+        let absolute = format!("{}x.parquet", root.url());
+        assert_eq!(root.resolve(&absolute).expect("own root").filename(), Some("x.parquet"));
+        for outside in [
+            "../secret",
+            "%2e%2e/secret",
+            "a/../../secret",
+            "/etc/passwd",
+            "file:///etc/passwd",
+            "file:/etc/passwd",
+            "s3://other/x",
+            "",
+            "a//b",
+            "%ff",
+        ] {
+            let error = root.resolve(outside).expect_err(outside);
+            assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported), "LOG-10: {outside}: {error}");
+        }
+    }
+
+    #[test]
+    fn locations_that_can_not_be_a_table_are_named() {
+        for (location, kind) in [
+            ("", ErrorKind::Invalid),
+            ("/", ErrorKind::Invalid),
+            ("ftp://host/x", ErrorKind::Unsupported),
+            ("file://host/x", ErrorKind::Invalid),
+        ] {
+            let error = TableRoot::open(location, &StoreOptions::default()).expect_err(location);
+            assert_eq!(error.kind(), kind, "{location}: {error}");
+        }
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn a_bucket_is_no_table_and_plain_http_stays_on_this_machine() {
+        let open = |location: &str, endpoint: Option<&str>| {
+            let options = StoreOptions { endpoint: endpoint.map(str::to_owned), ..StoreOptions::default() };
+            TableRoot::open(location, &options)
+        };
+        assert_eq!(open("s3://bucket", None).expect_err("bucket").kind(), ErrorKind::Invalid);
+        assert_eq!(open("s3:///x", None).expect_err("no bucket").kind(), ErrorKind::Invalid);
+        open("s3://bucket/t", Some("http://127.0.0.1:9000")).expect("loopback");
+        let error = open("s3://bucket/t", Some("http://store.example:9000")).expect_err("plain HTTP");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        let root = open("s3://bucket/a/t/", None).expect("root");
+        assert_eq!((root.display().as_str(), root.prefix().as_ref()), ("s3://bucket/a/t", "a/t"));
+        assert!(root.resolve("s3a://bucket/a/t/x.parquet").is_ok());
+        assert!(root.resolve("s3://bucket/a/tt/x.parquet").is_err(), "LOG-10");
+    }
+}

@@ -104,10 +104,9 @@ async fn landed(
         None => Snapshot::first(root, clock, actions, now_ms)?,
     };
     let snapshot = Arc::new(snapshot);
-    if version > 0 && version.is_multiple_of(snapshot.properties().checkpoint_interval) {
-        if let Err(error) = snapshot.write_checkpoint().await {
-            tracing::warn!(table = %snapshot.root().display(), version, %error, "no checkpoint after this commit");
-        }
+    let due = version > 0 && version.is_multiple_of(snapshot.properties().checkpoint_interval);
+    if due && let Err(error) = snapshot.write_checkpoint().await {
+        tracing::warn!(table = %snapshot.root().display(), version, %error, "no checkpoint after this commit");
     }
     Ok(Committed { version, txn_id, snapshot })
 }

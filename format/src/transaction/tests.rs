@@ -156,6 +156,20 @@ async fn a_stale_writer_rebases_or_gives_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_is_one_conditional_put() {
+    let bench = Bench::new().await;
+    let counting = lake_testkit::CountingStore::new(Arc::clone(bench.truth.store()));
+    let counters = counting.counters();
+    let url = Url::parse("memory:///t/").expect("url");
+    let root = TableRoot::with_store(Arc::new(counting), Path::from("t"), url);
+    let base = bench.load(&root).await;
+    counters.reset();
+    commit(&base, adding("a")).await.expect("committed");
+    let requests: Vec<_> = counters.requests().into_iter().map(|request| request.op).collect();
+    assert_eq!(requests, [Op::Put], "COM-1: nothing is listed, read or sent twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_commit_tells_where_it_came_from() {
     let bench = Bench::new().await;
     let base = bench.load(&bench.truth).await;

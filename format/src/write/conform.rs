@@ -181,12 +181,7 @@ fn count_rows(items: impl Iterator<Item = usize>, owners: Owners<'_>) -> usize {
 }
 
 /// Which of a list's items belong to a list that is there, and to which row.
-fn items(
-    offsets: &OffsetBuffer<i32>,
-    count: usize,
-    lists: &NullBuffer,
-    owners: Owners<'_>,
-) -> (NullBuffer, Vec<u32>) {
+fn items(offsets: &OffsetBuffer<i32>, count: usize, lists: &NullBuffer, owners: Owners<'_>) -> (NullBuffer, Vec<u32>) {
     let mut present = vec![false; count];
     let mut rows = vec![0_u32; count];
     for (list, range) in ranges(offsets) {
@@ -211,9 +206,7 @@ fn has_not_null(data_type: &DataType) -> bool {
             fields.fields.iter().any(|StructField { nullable, data_type, .. }| !nullable || has_not_null(data_type))
         }
         DataType::Array(list) => !list.contains_null || has_not_null(&list.element_type),
-        DataType::Map(map) => {
-            !map.value_contains_null || has_not_null(&map.key_type) || has_not_null(&map.value_type)
-        }
+        DataType::Map(map) => !map.value_contains_null || has_not_null(&map.key_type) || has_not_null(&map.value_type),
         _ => false,
     }
 }

@@ -89,7 +89,8 @@ fn has_ids(schema: &StructType) -> bool {
 }
 
 fn file_field(field: &StructField, ids: &mut Ids) -> Result<Field> {
-    let placeholder = ids.give(Field::new(&field.name, ArrowType::Null, field.nullable), field.metadata.get(TABLE_FIELD_ID));
+    let placeholder =
+        ids.give(Field::new(&field.name, ArrowType::Null, field.nullable), field.metadata.get(TABLE_FIELD_ID));
     let data_type = match &field.data_type {
         // Not stored at all; only legal at the top.
         DataType::Void => ArrowType::Null,

@@ -10,4 +10,4 @@ pub use conform::conform;
 pub use writer::{DataWriter, WriteContext, Written};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -90,7 +90,7 @@ impl Collector {
         self.rows += as_count(batch.num_rows());
         for (leaf, bounds) in leaves.iter().zip(&mut self.columns) {
             let Some((array, nulls)) = follow(batch, &leaf.route) else {
-                bounds.unbounded = true;
+                bounds.take(Seen::Unbounded);
                 continue;
             };
             bounds.null_count += as_count(nulls.as_ref().map_or(0, NullBuffer::null_count));
@@ -105,14 +105,11 @@ impl Collector {
         let columns: Vec<ColumnStats> = leaves
             .iter()
             .zip(self.columns)
-            .map(|(leaf, bounds)| {
-                let keep = |bound: Option<Scalar>| bound.filter(|_| !bounds.unbounded);
-                ColumnStats {
-                    path: leaf.path.clone(),
-                    min: keep(bounds.min.map(|min| signed_zero(min, true))),
-                    max: keep(bounds.max.map(|max| signed_zero(max, false))),
-                    null_count: bounds.null_count,
-                }
+            .map(|(leaf, bounds)| ColumnStats {
+                path: leaf.path.clone(),
+                min: bounds.min.map(|min| signed_zero(min, true)),
+                max: bounds.max.map(|max| signed_zero(max, false)),
+                null_count: bounds.null_count,
             })
             .collect();
         render(self.rows, &columns)
@@ -215,12 +212,9 @@ fn valid_runs(rows: usize, nulls: Option<&NullBuffer>, mut each: impl FnMut(std:
     }
 }
 
-fn ordered<T: ArrowPrimitiveType<Native: Ord>>(
-    array: &ArrayRef,
-    nulls: Option<&NullBuffer>,
-) -> Option<(T::Native, T::Native)> {
+fn ordered<T: ArrowPrimitiveType<Native: Ord>>(array: &ArrayRef, nulls: Option<&NullBuffer>) -> Option<Range<T>> {
     let values = array.as_primitive::<T>().values();
-    let mut range: Option<(T::Native, T::Native)> = None;
+    let mut range: Option<Range<T>> = None;
     valid_runs(values.len(), nulls, |run| {
         let run = &values[run];
         let Some(&first) = run.first() else { return };
@@ -230,15 +224,18 @@ fn ordered<T: ArrowPrimitiveType<Native: Ord>>(
     range
 }
 
+/// Least and greatest value.
+type Range<T> = (<T as ArrowPrimitiveType>::Native, <T as ArrowPrimitiveType>::Native);
+
 struct NotFinite;
 
 fn finite<T: ArrowPrimitiveType<Native: ArrowNativeType + PartialOrd>>(
     array: &ArrayRef,
     nulls: Option<&NullBuffer>,
     is_finite: fn(T::Native) -> bool,
-) -> Result<Option<(T::Native, T::Native)>, NotFinite> {
+) -> Result<Option<Range<T>>, NotFinite> {
     let values = array.as_primitive::<T>().values();
-    let mut range: Option<(T::Native, T::Native)> = None;
+    let mut range: Option<Range<T>> = None;
     let mut all_finite = true;
     valid_runs(values.len(), nulls, |run| {
         for &value in &values[run] {

@@ -45,13 +45,7 @@ fn texts(values: Vec<Option<&str>>) -> ArrayRef {
 
 fn context(root: &TableRoot, schema: &Arc<StructType>, partitions: &[&str]) -> WriteContext {
     let partitions = partitions.iter().map(|name| (*name).to_owned()).collect();
-    WriteContext::new(
-        root.clone(),
-        Arc::clone(schema),
-        partitions,
-        TableProperties::default(),
-        SystemClock::shared(),
-    )
+    WriteContext::new(root.clone(), Arc::clone(schema), partitions, TableProperties::default(), SystemClock::shared())
 }
 
 async fn write_all(context: WriteContext, batches: Vec<RecordBatch>) -> Result<Written> {
@@ -90,11 +84,9 @@ fn lossless_casts_are_made() {
     let mut list = list;
     list.append_value([Some(1), None]);
     list.append_null();
-    let large = arrow_cast::cast(
-        &list.finish(),
-        &ArrowType::LargeList(Arc::new(Field::new("item", ArrowType::Int32, true))),
-    )
-    .unwrap();
+    let large =
+        arrow_cast::cast(&list.finish(), &ArrowType::LargeList(Arc::new(Field::new("item", ArrowType::Int32, true))))
+            .unwrap();
     let given = batch(vec![
         ("a", Arc::new(Int8Array::from(vec![Some(-1), None]))),
         ("b", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
@@ -125,6 +117,45 @@ fn lossless_casts_are_made() {
     assert_eq!(arrow_cast::display::array_value_to_string(out.column(10), 0).unwrap(), "1.5000");
     assert_eq!(out.column(11).as_list::<i32>().value(0).as_primitive::<Int64Type>().value(0), 1);
     assert_eq!(out.column(12).null_count(), rows);
+}
+
+#[test]
+fn rare_encodings_are_unpacked() {
+    let cast = |array: ArrayRef, to: ArrowType| arrow_cast::cast(&array, &to).unwrap();
+    let ints: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(b"ab".as_ref()), None]));
+    let item = || Arc::new(Field::new("item", ArrowType::Int32, true));
+    let mut list = ListBuilder::new(Int32Builder::new());
+    list.append_value([Some(1), Some(2)]);
+    list.append_value([Some(3), None]);
+    let list: ArrayRef = Arc::new(list.finish());
+    let run = |values: ArrayRef| -> ArrayRef {
+        Arc::new(arrow_array::RunArray::<Int32Type>::try_new(&Int32Array::from(vec![1, 2]), &values).unwrap())
+    };
+    let given = batch(vec![
+        ("a", cast(Arc::clone(&ints), ArrowType::UInt8)),
+        ("b", cast(Arc::clone(&ints), ArrowType::UInt32)),
+        ("c", cast(Arc::new(Float32Array::from(vec![Some(0.5), None])), ArrowType::Float16)),
+        ("d", cast(Arc::clone(&bytes), ArrowType::FixedSizeBinary(2))),
+        ("e", cast(Arc::clone(&bytes), ArrowType::BinaryView)),
+        ("f", cast(Arc::clone(&list), ArrowType::FixedSizeList(item(), 2))),
+        ("g", cast(Arc::clone(&list), ArrowType::ListView(item()))),
+        ("h", cast(list, ArrowType::LargeListView(item()))),
+        ("i", cast(Arc::clone(&ints), ArrowType::Decimal32(5, 2))),
+        ("j", cast(Arc::clone(&ints), ArrowType::Decimal64(12, 0))),
+        ("k", Arc::new(arrow_array::Date64Array::from(vec![Some(-1), None]))),
+        ("l", run(ints)),
+    ]);
+    let table = "a int, b long, c double, d binary, e binary, f array<int>, g array<long>, h array<int>,
+        i decimal(9,4), j decimal(12,0), k date, l long";
+    let out = conform(&given, &schema(table)).unwrap();
+    let shown: Vec<String> =
+        out.columns().iter().map(|column| arrow_cast::display::array_value_to_string(column, 0).unwrap()).collect();
+    let expected = ["1", "1", "0.5", "6162", "6162", "[1, 2]", "[1, 2]", "[1, 2]", "1.0000", "1", "1969-12-31", "1"];
+    assert_eq!(shown, expected);
+    for column in [0, 1, 2, 3, 4, 8, 9, 10, 11] {
+        assert!(out.column(column).is_null(1), "{column}");
+    }
 }
 
 #[test]
@@ -264,10 +295,7 @@ pub(crate) fn all_types() -> (Arc<StructType>, RecordBatch) {
     words.append_null();
     let words = words.finish();
     let items = StructArray::new(
-        Fields::from(vec![
-            Field::new("x", ArrowType::Int32, true),
-            Field::new("y", words.data_type().clone(), true),
-        ]),
+        Fields::from(vec![Field::new("x", ArrowType::Int32, true), Field::new("y", words.data_type().clone(), true)]),
         vec![Arc::new(Int32Array::from(vec![Some(5), None])), Arc::new(words)],
         None,
     );
@@ -288,7 +316,12 @@ pub(crate) fn all_types() -> (Arc<StructType>, RecordBatch) {
         ("t", texts(vec![Some(""), None, Some("ünïcødé 🦆")])),
         ("bytes", Arc::new(BinaryArray::from(vec![Some(b"\x00\xff".as_ref()), None, Some(b"".as_ref())]))),
         ("day", Arc::new(Date32Array::from(vec![Some(-719_162), None, Some(2_932_896)]))),
-        ("ts", Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(1_706_659_200_123_456)]).with_timezone("UTC"))),
+        (
+            "ts",
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![Some(-1), None, Some(1_706_659_200_123_456)]).with_timezone("UTC"),
+            ),
+        ),
         ("ntz", Arc::new(TimestampMicrosecondArray::from(vec![Some(-62_135_596_800_000_000), None, Some(0)]))),
         ("d9", decimal(vec![Some(-999_999_999), None, Some(1)], 9, 2)),
         ("d18", decimal(vec![Some(999_999_999_999_999_999), None, Some(-1)], 18, 4)),
@@ -427,9 +460,23 @@ async fn odd_partition_values_keep_their_rows_apart() {
     let folder = tempfile::tempdir().unwrap();
     let local = TableRoot::open(folder.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
     let odd = [
-        Some("US/East"), Some("a b"), Some("100%"), Some("%41"), Some("ünï 🦆"), None, Some("."), Some(".."), Some("a=b"),
-        Some("+"), Some("line\nbreak"), Some("\u{1}"), Some("#1"), Some("x\\y"), Some("'\"*:?"),
-        Some("__HIVE_DEFAULT_PARTITION__"), Some(" "),
+        Some("US/East"),
+        Some("a b"),
+        Some("100%"),
+        Some("%41"),
+        Some("ünï 🦆"),
+        None,
+        Some("."),
+        Some(".."),
+        Some("a=b"),
+        Some("+"),
+        Some("line\nbreak"),
+        Some("\u{1}"),
+        Some("#1"),
+        Some("x\\y"),
+        Some("'\"*:?"),
+        Some("__HIVE_DEFAULT_PARTITION__"),
+        Some(" "),
     ];
     let long = "l".repeat(3_000);
     let values: Vec<Option<&str>> = odd.into_iter().chain([Some(long.as_str())]).collect();
@@ -586,7 +633,19 @@ async fn a_refused_batch_writes_nothing_and_abort_leaves_nothing() {
     assert_eq!(root.list("").await.unwrap().len(), 1, "a full file is sent at once");
     let error = writer.write(batch(vec![("v", longs(vec![Some(1), None]))])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    writer.abort().await;
+    let error = writer.write(batch(vec![("v", longs(vec![Some(1)]))])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal, "rows may be missing, so nothing more is taken");
+    assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Internal);
+    assert!(root.list("").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_that_was_cut_short_can_not_be_finished() {
+    let root = TableRoot::in_memory("t").unwrap();
+    let mut writer = DataWriter::new(context(&root, &schema("v long"), &[])).unwrap();
+    let rows = batch(vec![("v", noise(200_000, 1))]);
+    assert!(futures::FutureExt::now_or_never(writer.write(rows)).is_none(), "encoding takes another thread");
+    assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Internal);
     assert!(root.list("").await.unwrap().is_empty());
 }
 
@@ -630,6 +689,33 @@ async fn a_void_column_is_not_stored() {
     let written = write_all(context(&root, &Arc::new(table), &[]), vec![given]).await.unwrap();
     let rows = read_batches(&root, &root.resolve(&written.adds[0].path).unwrap(), None).await.unwrap();
     assert_eq!(rows[0].schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["w"]);
+}
+
+#[tokio::test]
+async fn a_failed_upload_is_an_error_and_leaves_nothing() {
+    use lake_testkit::{Failure, Fault, Faults, FaultyStore, Op, Rule};
+    let table = schema("p int, v binary");
+    // No two alike, or a dictionary would fold them.
+    let blob = |row: u32| (0..1_000_000_u32).map(|i| (i ^ row) as u8).collect::<Vec<_>>();
+    let parts: ArrayRef = Arc::new(Int32Array::from_iter_values((0..24).map(|i| i32::from(i > 20))));
+    let blobs: ArrayRef = Arc::new(BinaryArray::from_iter_values((0..24).map(blob)));
+    let given = batch(vec![("p", parts), ("v", blobs)]);
+    let properties = TableProperties { parquet_compression: "none".to_owned(), ..TableProperties::default() };
+    for op in [Op::Put, Op::CreateMultipart, Op::PutPart, Op::CompleteMultipart] {
+        for fault in [Fault::ErrorBefore(Failure::Reset), Fault::ErrorAfter(Failure::Timeout)] {
+            let faults = Faults::seeded(1).with([Rule::new(fault).on(op).nth(1)]);
+            let store = FaultyStore::new(object_store::memory::InMemory::new(), faults.clone());
+            let base = TableRoot::in_memory("t").unwrap();
+            let root = TableRoot::with_store(Arc::new(store), base.prefix().clone(), base.url().clone());
+            let mut context = context(&root, &table, &["p"]);
+            context.properties = properties.clone();
+            let error = write_all(context, vec![given.clone()]).await.unwrap_err();
+            faults.assert_all_fired();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{op:?} {fault:?}: {error}");
+            assert!(error.object().is_some(), "{error}");
+            assert!(root.list("").await.unwrap().is_empty(), "{op:?} {fault:?}");
+        }
+    }
 }
 
 /// Callers run writes on tasks of their own.

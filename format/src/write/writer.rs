@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_select::take::take_record_batch;
 use futures::{StreamExt, stream};
-use object_store::path::Path;
 
 use super::conform::Conformer;
 use super::layout::Layout;
@@ -86,11 +85,13 @@ pub struct DataWriter {
     suffix: &'static str,
     open: HashMap<Vec<Option<String>>, OpenFile>,
     closed: Vec<(u64, Add)>,
-    /// Every path that may hold an object of ours.
-    touched: Vec<Path>,
+    /// Every place below the root that may hold an object of ours.
+    touched: Vec<String>,
     sequence: u64,
     ticks: u64,
     rows: u64,
+    /// True while a batch is taken, and for good if that fails or is cut short: rows may be lost then.
+    broken: bool,
 }
 
 struct OpenFile {
@@ -98,7 +99,6 @@ struct OpenFile {
     statistics: Collector,
     sequence: u64,
     relative: String,
-    path: Path,
     values: BTreeMap<String, Option<String>>,
     last_used: u64,
 }
@@ -124,15 +124,25 @@ impl DataWriter {
             sequence: 0,
             ticks: 0,
             rows: 0,
+            broken: false,
         })
     }
 
     /// Takes rows of any fitting schema (see [`conform`](super::conform())).
     ///
     /// # Errors
-    /// `Invalid` naming the column, and then nothing of the batch is written; the store's own. After any error the
-    /// write can't go on: call [`DataWriter::abort`].
+    /// `Invalid` naming the column, and then nothing of the batch is written; the store's own. After any error, or
+    /// when the future is dropped unfinished, the write can't go on: call [`DataWriter::abort`].
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(cut_short());
+        }
+        self.take(batch).await?;
+        self.broken = false;
+        Ok(())
+    }
+
+    async fn take(&mut self, batch: RecordBatch) -> Result<()> {
         let batch = self.conformer.conform(&batch, &self.context.schema)?;
         let columns: Vec<ArrayRef> =
             self.layout.partitions.iter().map(|partition| Arc::clone(batch.column(partition.position))).collect();
@@ -206,13 +216,13 @@ impl DataWriter {
         };
         let path = self.context.root.child(&relative)?;
         let schema = Arc::clone(&self.layout.file_schema);
-        let writer = ParquetWriter::new(&self.context.root, path.clone(), schema, &self.options)?;
+        let writer = ParquetWriter::new(&self.context.root, path, schema, &self.options)?;
         let values = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect();
         let statistics = Collector::new(&self.leaves);
         let sequence = self.sequence;
         self.sequence += 1;
-        self.touched.push(path.clone());
-        Ok(OpenFile { writer, statistics, sequence, relative, path, values, last_used: 0 })
+        self.touched.push(relative.clone());
+        Ok(OpenFile { writer, statistics, sequence, relative, values, last_used: 0 })
     }
 
     async fn close(&mut self, key: &[Option<String>]) -> Result<()> {
@@ -245,6 +255,10 @@ impl DataWriter {
     /// # Errors
     /// The store's own. What was written is deleted then, as far as the store answers.
     pub async fn finish(mut self) -> Result<Written> {
+        if self.broken {
+            self.abort().await;
+            return Err(cut_short());
+        }
         let open: Vec<OpenFile> = self.open.drain().map(|(_, file)| file).collect();
         let ended: Vec<Result<(u64, Add)>> = stream::iter(open)
             .map(|file| file.finish(&self.leaves, &self.context))
@@ -274,9 +288,14 @@ impl DataWriter {
         for (_, file) in self.open.drain() {
             file.writer.abort().await;
         }
-        for path in &self.touched {
-            if let Err(error) = self.context.root.delete(path).await {
-                tracing::debug!(%path, %error, "a file of an abandoned write stays behind");
+        let root = &self.context.root;
+        for relative in &self.touched {
+            let deleted = match root.child(relative) {
+                Ok(path) => root.delete(&path).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = deleted {
+                tracing::debug!(file = %relative, %error, "a file of an abandoned write stays behind");
             }
         }
     }
@@ -292,7 +311,7 @@ impl OpenFile {
     }
 
     async fn finish(self, leaves: &[Leaf], context: &WriteContext) -> Result<(u64, Add)> {
-        let bytes = self.writer.finish().await.map_err(|e| e.with_object(self.path.to_string()))?;
+        let bytes = self.writer.finish().await?;
         let size = i64::try_from(bytes).map_err(|e| Error::internal("a file of an absurd size").with_source(e))?;
         let add = Add {
             path: encode_path(&self.relative),
@@ -305,6 +324,10 @@ impl OpenFile {
         };
         Ok((self.sequence, add))
     }
+}
+
+fn cut_short() -> Error {
+    Error::internal("a write goes on after a batch that was not taken whole")
 }
 
 /// The partition's directory; none without partitions, or where the values are too long for a name. Readers take

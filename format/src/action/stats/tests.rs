@@ -70,10 +70,10 @@ fn damage_is_no_statistics() {
 
 #[test]
 fn deep_text_is_safe() {
-    let deep = format!(r#"{{"minValues":{}1{},"numRecords":1}}"#, r#"{"c":"#.repeat(100_000), "}".repeat(100_000));
+    let deep = format!(r#"{{"minValues":{}1{},"numRecords":1}}"#, r#"{"c":"#.repeat(20_000), "}".repeat(20_000));
     let stats = Stats::parse(&deep).unwrap();
     assert_eq!(stats.bounds(&path("c.c.c"), &PrimitiveType::Long).min, None);
-    let every = ColumnPath(vec!["c".to_owned(); 1000]);
+    let every = ColumnPath(vec!["c".to_owned(); 100]);
     assert_eq!(stats.bounds(&every, &PrimitiveType::Long).min, None);
     assert!(Stats::parse(&format!(r#"{{"minValues":{}"#, "[".repeat(1_000_000))).is_none());
 }

@@ -28,12 +28,8 @@ fn column(name: &str) -> ColumnPath {
 
 fn known(min: Scalar, max: Scalar, null_count: i64, num_records: i64) -> Known {
     let of = |value: Scalar| Some(value).filter(|value| !value.is_null());
-    let bounds = ColumnBounds {
-        min: of(min),
-        max: of(max),
-        null_count: Some(null_count),
-        num_records: Some(num_records),
-    };
+    let bounds =
+        ColumnBounds { min: of(min), max: of(max), null_count: Some(null_count), num_records: Some(num_records) };
     Known(HashMap::from([(column("c"), bounds)]))
 }
 
@@ -188,7 +184,7 @@ fn value_of(name: &str, pick: usize) -> Scalar {
         "s" => Scalar::String(["", "a", "ab", "b", "é", "z\u{10FFFF}"][pick % 6].to_owned()),
         "t" => Scalar::Timestamp(small * 500),
         "p" => Scalar::Decimal { unscaled: i128::from(small) * 50, precision: 6, scale: 2 },
-        "b" => Scalar::Boolean(pick % 2 == 0),
+        "b" => Scalar::Boolean(pick.is_multiple_of(2)),
         _ => Scalar::Binary(vec![u8::try_from(pick % 3).unwrap(); pick % 2]),
     }
 }
@@ -227,7 +223,9 @@ fn batch_of(rows: &[Row]) -> RecordBatch {
     let x = array!(rows, "st.x", Int64Array, Scalar::Long(v) => v);
     // Where the field is null, every second time because the struct around it is: with a value beneath.
     let outer: Vec<bool> = (0..rows.len()).map(|i| x.is_valid(i) || i % 2 == 0).collect();
-    let beneath = Int64Array::from_iter((0..rows.len()).map(|i| if outer[i] { x.is_valid(i).then(|| x.value(i)) } else { Some(7) }));
+    let beneath = Int64Array::from_iter(
+        (0..rows.len()).map(|i| if outer[i] { x.is_valid(i).then(|| x.value(i)) } else { Some(7) }),
+    );
     let fields = Fields::from(vec![Field::new("x", ArrowType::Int64, true)]);
     let st = StructArray::new(fields, vec![Arc::new(beneath)], Some(NullBuffer::from(outer)));
     let text = array!(rows, "s", StringArray, Scalar::String(v) => v);

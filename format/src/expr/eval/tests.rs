@@ -38,8 +38,13 @@ fn encodings_do_not_matter() {
     // A dictionary whose null is a value, not a key.
     let keys = arrow_array::Int8Array::from(vec![0, 1, 2]);
     let inner_null = DictionaryArray::<Int8Type>::new(keys, Arc::new(StringArray::from(words.clone())));
-    for batch in [batch(StringArray::from(words.clone())), batch(StringViewArray::from(words)), batch(dictionary), batch(runs), batch(inner_null)]
-    {
+    for batch in [
+        batch(StringArray::from(words.clone())),
+        batch(StringViewArray::from(words)),
+        batch(dictionary),
+        batch(runs),
+        batch(inner_null),
+    ] {
         assert_eq!(ask(&batch, Eq, a()), [YES, None, NO]);
         assert_eq!(ask(&batch, Gt, a()), [NO, None, YES]);
         let nulls = evaluate(&Predicate::IsNull(ColumnPath::top("c")), &batch).unwrap();
@@ -74,7 +79,8 @@ fn literals_beyond_the_column_compare_by_value() {
 
 #[test]
 fn floats_have_one_zero_and_one_nan() {
-    let floats = batch(Float32Array::from(vec![Some(-0.0), Some(f32::NAN), Some(-f32::NAN), Some(f32::INFINITY), None]));
+    let floats =
+        batch(Float32Array::from(vec![Some(-0.0), Some(f32::NAN), Some(-f32::NAN), Some(f32::INFINITY), None]));
     assert_eq!(ask(&floats, Eq, Scalar::Float(0.0)), [YES, NO, NO, NO, None]);
     assert_eq!(ask(&floats, Lt, Scalar::Float(0.0)), [NO, NO, NO, NO, None]);
     assert_eq!(ask(&floats, Gt, Scalar::Float(f32::INFINITY)), [NO, YES, YES, NO, None]);
@@ -85,7 +91,10 @@ fn floats_have_one_zero_and_one_nan() {
 
 #[test]
 fn columns_are_found_by_path_and_case() {
-    let inner = StructArray::from(vec![(Arc::new(Field::new("City", ArrowType::Utf8, true)), Arc::new(StringArray::from(vec!["x"])) as ArrayRef)]);
+    let inner = StructArray::from(vec![(
+        Arc::new(Field::new("City", ArrowType::Utf8, true)),
+        Arc::new(StringArray::from(vec!["x"])) as ArrayRef,
+    )]);
     let both = RecordBatch::try_from_iter([
         ("C", Arc::new(Int64Array::from(vec![1])) as ArrayRef),
         ("c", Arc::new(Int64Array::from(vec![2]))),

@@ -27,7 +27,10 @@ fn reads_what_users_write() {
     assert_eq!(show(" Id BIGINT NOT NULL ,\n x:Varchar NULL"), "Id long not null, x string");
     assert_eq!(show("a array<array<struct<x: map<int, double>>>>"), "a array<array<struct<x:map<integer,double>>>>");
     assert_eq!(show("`a b` int, \"c\"\"d\" int, `e``f` int"), "a b integer, c\"d integer, e`f integer");
-    assert_eq!(show("array array<int>, date date, größe double precision"), "array array<integer>, date date, größe double");
+    assert_eq!(
+        show("array array<int>, date date, größe double precision"),
+        "array array<integer>, date date, größe double"
+    );
     assert_eq!(show("a decimal, b numeric(5), c dec ( 5 , 1 )"), "a decimal(10,0), b decimal(5,0), c decimal(5,1)");
 }
 

@@ -39,7 +39,8 @@ fn columns_that_old_rows_can_not_have_are_refused() {
 
 #[test]
 fn merging_widens_the_schema_and_keeps_what_is_there() {
-    let mut current = schema("Id long not null, addr struct<City:string>, m map<string,struct<a:int>>, l array<double>");
+    let mut current =
+        schema("Id long not null, addr struct<City:string>, m map<string,struct<a:int>>, l array<double>");
     current.fields[0].metadata.insert("comment".into(), json!("key"));
     let incoming = schema(
         "new int not null, id int, ADDR struct<zip:int not null,city:string>, m map<string,struct<b:int,A:byte>>, l array<float>",

@@ -58,7 +58,8 @@ fn unknown_types_are_unsupported_and_named_with_their_column() {
 
 #[test]
 fn malformed_text_is_corrupt() {
-    for text in ["", "{", "null", "[]", "7", "\"long\"", "{}", r#"{"type":"struct"}"#, r#"{"type":"struct","fields":{}}"#]
+    for text in
+        ["", "{", "null", "[]", "7", "\"long\"", "{}", r#"{"type":"struct"}"#, r#"{"type":"struct","fields":{}}"#]
     {
         assert_eq!(parse_schema(text).unwrap_err().kind(), ErrorKind::Corrupt, "{text}");
     }
@@ -123,7 +124,18 @@ fn any_primitive() -> impl Strategy<Value = PrimitiveType> {
     use PrimitiveType::*;
     prop_oneof![
         prop::sample::select(vec![
-            String, Long, Integer, Short, Byte, Float, Double, Boolean, Binary, Date, Timestamp, TimestampNtz
+            String,
+            Long,
+            Integer,
+            Short,
+            Byte,
+            Float,
+            Double,
+            Boolean,
+            Binary,
+            Date,
+            Timestamp,
+            TimestampNtz
         ]),
         (1_u8..=38).prop_flat_map(|p| (Just(p), 0..=p)).prop_map(|(precision, scale)| Decimal { precision, scale }),
     ]
@@ -143,8 +155,7 @@ fn any_struct(of: impl Strategy<Value = DataType> + Clone + 'static) -> impl Str
 }
 
 fn any_type() -> impl Strategy<Value = DataType> {
-    let leaf =
-        prop_oneof![8 => any_primitive().prop_map(DataType::Primitive), 1 => Just(DataType::Variant), 1 => Just(DataType::Void)];
+    let leaf = prop_oneof![8 => any_primitive().prop_map(DataType::Primitive), 1 => Just(DataType::Variant), 1 => Just(DataType::Void)];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             any_struct(inner.clone()).prop_map(DataType::Struct),

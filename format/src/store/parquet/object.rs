@@ -35,13 +35,8 @@ impl ObjectReader {
     /// Reads the end of an object whose size is known.
     pub(super) async fn open_sized(root: &TableRoot, path: &Path, size_bytes: u64) -> Result<Self> {
         let tail_bytes = if size_bytes <= WHOLE_BYTES { size_bytes } else { TAIL_BYTES };
-        let mut reader = Self {
-            root: root.clone(),
-            path: path.clone(),
-            size_bytes,
-            tail_start: size_bytes,
-            tail: Bytes::new(),
-        };
+        let mut reader =
+            Self { root: root.clone(), path: path.clone(), size_bytes, tail_start: size_bytes, tail: Bytes::new() };
         if tail_bytes > 0 {
             let start = size_bytes - tail_bytes;
             reader.tail = reader.fetch(start..size_bytes).await?;
@@ -99,7 +94,8 @@ impl ObjectReader {
     fn check_length(&self, range: &Range<u64>, bytes: &Bytes) -> Result<()> {
         let (asked, got) = (range.end - range.start, bytes.len() as u64);
         if asked != got {
-            return Err(self.damaged(format!("the file is shorter than the table says: {got} of {asked} bytes came")));
+            return Err(Error::unavailable(format!("the store sent {got} of {asked} bytes"))
+                .with_object(self.root.name_of(&self.path)));
         }
         Ok(())
     }

@@ -190,7 +190,7 @@ fn gave_up(name: &str) -> Error {
 }
 
 /// What the decoder takes for granted and a damaged footer breaks.
-fn check_footer(metadata: &ParquetMetaData, size_bytes: u64, name: &str) -> Result<()> {
+pub(super) fn check_footer(metadata: &ParquetMetaData, size_bytes: u64, name: &str) -> Result<()> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     for (i, group) in metadata.row_groups().iter().enumerate() {
         if group.num_rows() < 0 || group.num_columns() != columns {
@@ -198,7 +198,8 @@ fn check_footer(metadata: &ParquetMetaData, size_bytes: u64, name: &str) -> Resu
         }
         for column in group.columns() {
             if !lies_within(column, size_bytes) {
-                let message = format!("column {:?} of row group {i} lies outside the file", column.column_path().string());
+                let message =
+                    format!("column {:?} of row group {i} lies outside the file", column.column_path().string());
                 return Err(Error::corrupt(message).with_object(name));
             }
             check_codec(column, name)?;
@@ -249,8 +250,8 @@ fn field_in_micros(field: &FieldRef, descriptor: &SchemaDescriptor, leaf: &mut u
         DataType::List(element) => DataType::List(field_in_micros(element, descriptor, leaf)),
         DataType::Map(entries, sorted) => DataType::Map(field_in_micros(entries, descriptor, leaf), *sorted),
         other => {
-            let is_int96 = *leaf < descriptor.num_columns()
-                && descriptor.column(*leaf).physical_type() == PhysicalType::INT96;
+            let is_int96 =
+                *leaf < descriptor.num_columns() && descriptor.column(*leaf).physical_type() == PhysicalType::INT96;
             *leaf += 1;
             if is_int96 { DataType::Timestamp(TimeUnit::Microsecond, None) } else { other.clone() }
         }

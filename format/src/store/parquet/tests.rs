@@ -8,9 +8,10 @@ use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, CompressionCodec};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::Int96;
+use parquet::file::metadata::{ColumnChunkMetaDataBuilder, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -67,15 +68,13 @@ async fn a_large_file_goes_in_parts_and_row_groups() {
     let local = TableRoot::open(folder.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
     for root in [TableRoot::in_memory("t").unwrap(), local] {
         let path = root.child("big.parquet").unwrap();
-        let blob = |i: u8| (0..1_000_000_u32).map(|j| (j.wrapping_mul(2_654_435_761) >> (i % 24)) as u8).collect::<Vec<_>>();
+        let blob =
+            |i: u8| (0..1_000_000_u32).map(|j| (j.wrapping_mul(2_654_435_761) >> (i % 24)) as u8).collect::<Vec<_>>();
         let values: Vec<Vec<u8>> = (0..30).map(blob).collect();
         let column: ArrayRef = Arc::new(BinaryArray::from_iter_values(&values));
         let batch = RecordBatch::try_from_iter([("blob", column)]).unwrap();
-        let options = ParquetOptions {
-            compression: Compression::UNCOMPRESSED,
-            row_group_rows: 7,
-            ..ParquetOptions::default()
-        };
+        let options =
+            ParquetOptions { compression: Compression::UNCOMPRESSED, row_group_rows: 7, ..ParquetOptions::default() };
         let mut writer = ParquetWriter::new(&root, path.clone(), batch.schema(), &options).unwrap();
         for row in 0..30 {
             writer.write(batch.slice(row, 1)).await.unwrap();
@@ -263,6 +262,32 @@ async fn a_row_limit_and_row_groups_are_kept() {
     assert_eq!(third, (131_072..131_077).collect::<Vec<_>>());
     let all = ids(ReadColumns::All, None, None).await;
     assert_eq!(all, (0..200_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_footer_that_points_outside_the_file_is_found_before_decoding() {
+    use super::read::check_footer;
+    let root = TableRoot::in_memory("t").unwrap();
+    let (path, bytes) = write(&root, "a.parquet", &sample(100)).await;
+    let file = ParquetFile::open(&root, &path, Some(bytes)).await.unwrap();
+    check_footer(file.metadata(), bytes, "f").unwrap();
+    type Change = fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder;
+    let changes: [(Change, ErrorKind); 6] = [
+        (|c| c.set_data_page_offset(-1), ErrorKind::Corrupt),
+        (|c| c.set_dictionary_page_offset(Some(-1)), ErrorKind::Corrupt),
+        (|c| c.set_total_compressed_size(-1), ErrorKind::Corrupt),
+        (|c| c.set_total_compressed_size(i64::MAX), ErrorKind::Corrupt),
+        (|c| c.set_num_values(-1), ErrorKind::Corrupt),
+        (|c| c.set_compression_codec(CompressionCodec::LZO), ErrorKind::Unsupported),
+    ];
+    for (i, (change, kind)) in changes.into_iter().enumerate() {
+        let mut metadata = ParquetMetaData::clone(file.metadata()).into_builder();
+        let mut groups = metadata.take_row_groups();
+        let column = &mut groups[0].columns_mut()[1];
+        *column = change(column.clone().into_builder()).build().unwrap();
+        let damaged = metadata.set_row_groups(groups).build();
+        assert_eq!(check_footer(&damaged, bytes, "f").unwrap_err().kind(), kind, "change {i}");
+    }
 }
 
 #[test]

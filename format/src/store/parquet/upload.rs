@@ -21,11 +21,14 @@ pub(super) struct Upload {
     parts: Option<WriteMultipart>,
     total_bytes: u64,
     in_flight: bool,
+    /// True while bytes are handed over, and for good if that fails or is cut short.
+    broken: bool,
 }
 
 impl Upload {
     pub(super) fn new(root: &TableRoot, path: Path) -> Self {
-        Self { root: root.clone(), path, held: Vec::new(), parts: None, total_bytes: 0, in_flight: false }
+        let root = root.clone();
+        Self { root, path, held: Vec::new(), parts: None, total_bytes: 0, in_flight: false, broken: false }
     }
 
     /// Bytes taken so far.
@@ -46,13 +49,22 @@ impl Upload {
 
     /// Takes the next bytes and sends what fills a part.
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<()> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(self.cut_short());
+        }
+        self.send(bytes).await?;
+        self.broken = false;
+        Ok(())
+    }
+
+    async fn send(&mut self, bytes: Bytes) -> Result<()> {
         self.total_bytes += bytes.len() as u64;
         self.held.push(bytes);
         if self.parts.is_none() {
             if self.total_bytes < PART_BYTES as u64 {
                 return Ok(());
             }
-            self.make_directory().await?;
+            make_directory(&self.root, &self.path).await?;
             let upload = self.root.store().put_multipart(&self.path).await.map_err(|e| self.named(e))?;
             self.parts = Some(WriteMultipart::new_with_chunk_size(upload, PART_BYTES));
         }
@@ -83,10 +95,15 @@ impl Upload {
 
     /// Gives the object its name and makes it last. Returns its size.
     pub(super) async fn finish(mut self) -> Result<u64> {
+        if self.broken {
+            let error = self.cut_short();
+            self.abort().await;
+            return Err(error);
+        }
         match self.parts.take() {
             Some(parts) => parts.finish().await.map_err(|e| self.named(e))?,
             None => {
-                self.make_directory().await?;
+                make_directory(&self.root, &self.path).await?;
                 let payload: PutPayload = std::mem::take(&mut self.held).into_iter().collect();
                 self.root.store().put(&self.path, payload).await.map_err(|e| self.named(e))?
             }
@@ -104,15 +121,19 @@ impl Upload {
         }
     }
 
-    /// New directories of a local table must outlive a crash as their files do.
-    async fn make_directory(&self) -> Result<()> {
-        let Some(file) = self.root.local_file(&self.path) else { return Ok(()) };
-        let made = tokio::task::spawn_blocking(move || file.parent().map_or(Ok(()), create_directories)).await;
-        made.map_err(|e| Error::internal("a directory was not made").with_source(e))?
-            .map_err(|e| Error::from(e).with_object(self.root.name_of(&self.path)))
+    fn cut_short(&self) -> Error {
+        Error::internal("a file is written on after a failure").with_object(self.root.name_of(&self.path))
     }
 
     fn named(&self, error: object_store::Error) -> Error {
         Error::from(error).with_object(self.root.name_of(&self.path))
     }
+}
+
+/// New directories of a local table must outlive a crash as their files do.
+async fn make_directory(root: &TableRoot, path: &Path) -> Result<()> {
+    let Some(file) = root.local_file(path) else { return Ok(()) };
+    let made = tokio::task::spawn_blocking(move || file.parent().map_or(Ok(()), create_directories)).await;
+    made.map_err(|e| Error::internal("a directory was not made").with_source(e))?
+        .map_err(|e| Error::from(e).with_object(root.name_of(path)))
 }

@@ -233,7 +233,7 @@ impl Encoder {
         let columns = std::mem::take(&mut self.columns).into_iter().zip(&self.fields).enumerate();
         let jobs = columns.map(|(position, (writers, field))| {
             let arrays: Vec<ArrayRef> = batches.iter().map(|batch| Arc::clone(batch.column(position))).collect();
-            let bytes = arrays.iter().map(|array| array_bytes(array)).sum();
+            let bytes = arrays.iter().map(array_bytes).sum();
             ColumnJob { position, field: Arc::clone(field), arrays, writers, bytes }
         });
         let done = run_shared(jobs.collect(), bytes, name, encode_columns).await?;
@@ -340,7 +340,7 @@ fn encoder_threads() -> usize {
 }
 
 fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|array| array_bytes(array)).sum()
+    batch.columns().iter().map(array_bytes).sum()
 }
 
 /// Bytes of the slice, not of the buffers that it shares.
