@@ -1,0 +1,211 @@
+//! The engine set up within its limits: memory, spilling, cores; and one statement run by it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+use futures::stream::BoxStream;
+use lake_format::{Error, Result, WriteOutcome};
+use tokio::sync::oneshot;
+
+use crate::error::from_engine;
+use crate::resolver::{PathResolver, TableResolver};
+use crate::sql;
+
+/// The catalog and schema of names that are neither; users never see them.
+pub(crate) const DEFAULT_CATALOG: &str = "lake session";
+pub(crate) const DEFAULT_SCHEMA: &str = "lake session";
+
+/// Consumers of memory named in the error when there is too little.
+const NAMED_CONSUMERS: usize = 3;
+/// What a sort keeps for merging its spilled runs, at most: the engine's own default.
+const MERGE_RESERVE_BYTES: u64 = 10 << 20;
+/// Address space of a statement's stack; memory is taken as it is used. Unoptimised builds need much of it.
+const STACK_BYTES: usize = 256 << 20;
+/// Less can't hold even one batch of each operator.
+const LEAST_MEMORY_BYTES: u64 = 1 << 20;
+
+/// Runs SQL over Lake tables. Cheap to clone; clones share the memory limit.
+#[derive(Clone, Debug)]
+pub struct Session {
+    resolver: Arc<dyn TableResolver>,
+    runtime: Arc<RuntimeEnv>,
+    config: SessionConfig,
+}
+
+/// What a statement gave.
+pub enum SqlAnswer {
+    /// Rows, as they are computed. Dropping the stream ends the query.
+    Rows {
+        /// Schema of every batch.
+        schema: SchemaRef,
+        /// The rows. An error ends them.
+        stream: BoxStream<'static, Result<RecordBatch>>,
+    },
+    /// A write. Its outcome may be unknown: see [`WriteOutcome`].
+    Written(WriteOutcome),
+    /// Nothing was to be done; the text says why.
+    Unchanged(String),
+}
+
+impl std::fmt::Debug for SqlAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows { schema, .. } => f.debug_struct("Rows").field("schema", schema).finish_non_exhaustive(),
+            Self::Written(outcome) => f.debug_tuple("Written").field(outcome).finish(),
+            Self::Unchanged(why) => f.debug_tuple("Unchanged").field(why).finish(),
+        }
+    }
+}
+
+/// Settings of a [`Session`].
+#[derive(Clone, Debug, Default)]
+pub struct SessionBuilder {
+    memory_limit_bytes: Option<u64>,
+    spill_dir: Option<PathBuf>,
+    target_partitions: Option<usize>,
+    resolver: Option<Arc<dyn TableResolver>>,
+}
+
+impl SessionBuilder {
+    /// Memory that sorts, joins and aggregates may hold, in bytes; over it they spill. Without one there is no limit.
+    #[must_use]
+    pub fn memory_limit_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.memory_limit_bytes = bytes;
+        self
+    }
+
+    /// Where to spill; the system's directory for temporary files when `None`.
+    #[must_use]
+    pub fn spill_dir(mut self, directory: Option<PathBuf>) -> Self {
+        self.spill_dir = directory;
+        self
+    }
+
+    /// How many parts of a query run at once; the number of cores unless set.
+    #[must_use]
+    pub fn target_partitions(mut self, partitions: usize) -> Self {
+        self.target_partitions = Some(partitions);
+        self
+    }
+
+    /// Opens and creates tables; one for paths and URLs alone unless set.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn TableResolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// The session.
+    ///
+    /// # Errors
+    /// `Invalid` for a limit below 1 MiB, and the file system's own for a spill directory that can't be used.
+    pub fn build(self) -> Result<Session> {
+        if self.memory_limit_bytes.is_some_and(|bytes| bytes < LEAST_MEMORY_BYTES) {
+            return Err(Error::invalid("a memory limit below 1 MiB is too small for any query")
+                .with_hint("raise it with --memory, for example 256MiB"));
+        }
+        let mode = match self.spill_dir {
+            Some(directory) => DiskManagerMode::Directories(vec![directory]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let mut runtime =
+            RuntimeEnvBuilder::new().with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode));
+        if let Some(bytes) = self.memory_limit_bytes {
+            let pool = FairSpillPool::new(usize::try_from(bytes).unwrap_or(usize::MAX));
+            let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
+            runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(pool, named)));
+        }
+        let runtime = runtime.build_arc().map_err(|error| from_engine(&error))?;
+        let partitions = self.target_partitions.map(|count| count.max(1));
+        let config = configure(self.memory_limit_bytes, partitions);
+        let resolver = self.resolver.unwrap_or_else(|| Arc::new(PathResolver::default()));
+        Ok(Session { resolver, runtime, config })
+    }
+}
+
+fn configure(memory_bytes: Option<u64>, partitions: Option<usize>) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(DEFAULT_CATALOG, DEFAULT_SCHEMA)
+        .with_information_schema(false);
+    if let Some(partitions) = partitions {
+        config = config.with_target_partitions(partitions);
+    }
+    let options = config.options_mut();
+    // Positions in the text, for errors.
+    options.sql_parser.collect_spans = true;
+    // Text is Utf8 throughout, as in the tables.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    if let Some(bytes) = memory_bytes {
+        let parts = options.execution.target_partitions.max(1) as u64;
+        // Of a small limit the reserves of all sorts at once may not take more than a part.
+        let reserve = MERGE_RESERVE_BYTES.min(bytes / 8 / parts);
+        options.execution.sort_spill_reservation_bytes = usize::try_from(reserve).unwrap_or(usize::MAX);
+    }
+    config
+}
+
+/// Runs `work` on a thread of its own: parsers and planners go down into a statement by calling themselves, deeper than
+/// the stack of a common thread. Dropping the future ends the work.
+async fn with_deep_stack<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let runtime = tokio::runtime::Handle::try_current()
+        .map_err(|error| Error::internal("SQL is run inside a tokio runtime").with_source(error))?;
+    let (answer, answered) = oneshot::channel();
+    let (wanted, unwanted) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new().name("lake-sql".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        let done = runtime.block_on(async {
+            tokio::select! {
+                done = work => Some(done),
+                _ = unwanted => None,
+            }
+        });
+        if let Some(done) = done {
+            // Nobody waits any more: nobody needs the answer either.
+            let _ = answer.send(done);
+        }
+    });
+    thread.map_err(|error| Error::unavailable("no thread could be started for the statement").with_source(error))?;
+    let done = answered.await;
+    drop(wanted);
+    done.unwrap_or_else(|_| Err(Error::internal("the thread of the statement broke off")))
+}
+
+impl Session {
+    /// Settings to start from.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// Runs one statement: SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, CREATE TABLE or INSERT. Tables are read at one
+    /// version each, found when the statement starts. A write is one commit, done when this returns; its rows stream
+    /// from the query into the files.
+    ///
+    /// # Errors
+    /// `Invalid` with line and column for SQL that can't be read or planned, `Unsupported` naming a statement that is
+    /// never run, `Unavailable` when the memory limit can't be kept, and whatever opening, reading and writing tables
+    /// can end in. After an error nothing was written.
+    pub async fn run(&self, statement: &str) -> Result<SqlAnswer> {
+        let (session, statement) = (self.clone(), statement.to_owned());
+        with_deep_stack(async move { sql::run(&session, &statement).await }).await
+    }
+
+    pub(crate) fn resolver(&self) -> &Arc<dyn TableResolver> {
+        &self.resolver
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    pub(crate) fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+}

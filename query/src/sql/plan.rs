@@ -1,0 +1,256 @@
+//! From a parsed query to a plan over opened tables, and its rows.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider, TableProvider,
+};
+use datafusion::common::TableReference;
+use datafusion::common::format::ExplainFormat;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::{AnalyzeFormat, AnalyzeFormatKind, Query, Statement};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use lake_format::snapshot::At;
+use lake_format::{Error, Result, Snapshot, Table};
+
+use super::columns::spell;
+use super::joins::resolve_using;
+use super::outputs::{Names, name_apart};
+use super::refuse::{refused, refused_part};
+use super::tables::{Named, Source, find};
+use crate::error::from_engine;
+use crate::provider::LakeTableProvider;
+use crate::reference::{Place, TableRef};
+use crate::session::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Session, SqlAnswer};
+
+/// Tables opened at once.
+const CONCURRENT_OPENS: usize = 8;
+
+/// A query that is planned and not yet run.
+pub(super) struct Planned {
+    pub(super) state: SessionState,
+    pub(super) plan: LogicalPlan,
+}
+
+/// Runs a SELECT or an EXPLAIN of one.
+pub(super) async fn rows(session: &Session, mut statement: Statement) -> Result<SqlAnswer> {
+    let names = match &mut statement {
+        Statement::Query(query) => {
+            name_apart(query);
+            Names::of(query)
+        }
+        _ => Names::default(),
+    };
+    let (planned, _) = plan(session, statement, None).await?;
+    let (schema, stream) = planned.stream().await?;
+    let Some(renamed) = names.apply(&schema) else { return Ok(SqlAnswer::Rows { schema, stream }) };
+    let schema = Arc::clone(&renamed);
+    let stream = stream.map(move |batch| {
+        let batch = batch?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&renamed), batch.columns().to_vec(), &options)
+            .map_err(|error| Error::internal("columns could not be named").with_source(error))
+    });
+    Ok(SqlAnswer::Rows { schema, stream: stream.boxed() })
+}
+
+/// Opens the tables of `statement` and plans it. `target` is opened along with them, so that a statement which reads
+/// what it writes sees one version.
+pub(super) async fn plan(
+    session: &Session,
+    mut statement: Statement,
+    target: Option<&Place>,
+) -> Result<(Planned, Option<Table>)> {
+    let mut config = session.config().clone();
+    if let Some(format) = explain_format(&mut statement)? {
+        config.options_mut().explain.format = format;
+    }
+    let query = query_of(&mut statement)?;
+    let found = find(query)?;
+    let mut opened = Opened::open(session, &found, target).await?;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(session.runtime()))
+        .with_default_features()
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .build();
+    // What now() and current_date are for the whole statement.
+    state.mark_start_execution();
+    let mut providers: Vec<(TableReference, Arc<dyn TableProvider>)> = Vec::with_capacity(found.len());
+    for named in &found {
+        let provider: Arc<dyn TableProvider> = match &named.source {
+            Source::File(file) => file.open(&state).await?,
+            Source::Table(reference) => Arc::new(LakeTableProvider::new(opened.snapshot(reference).await?)?),
+        };
+        providers.push((named.name.clone(), provider));
+    }
+    let schemas: Vec<SchemaRef> = providers.iter().map(|(_, provider)| provider.schema()).collect();
+    spell(query, &schemas.iter().map(Arc::as_ref).collect::<Vec<&Schema>>(), &found);
+    resolve_using(query);
+    register(&state, providers).map_err(|error| from_engine(&error))?;
+    let statement = EngineStatement::Statement(Box::new(statement));
+    let planning = async {
+        let plan = state.statement_to_plan(statement).await?;
+        // What would write or change settings is refused before; this is the second lock on that door.
+        let only_reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        only_reads.verify_plan(&plan)?;
+        Ok(plan)
+    };
+    let plan = guarded(planning).await?;
+    let target = target.and_then(|place| opened.tables.remove(place));
+    Ok((Planned { state, plan }, target))
+}
+
+/// Takes the format out of an EXPLAIN. The parser's names for formats are not the engine's.
+fn explain_format(statement: &mut Statement) -> Result<Option<ExplainFormat>> {
+    let Statement::Explain { format, .. } = statement else { return Ok(None) };
+    match format.take() {
+        None => Ok(None),
+        Some(AnalyzeFormatKind::Keyword(format) | AnalyzeFormatKind::Assignment(format)) => match format {
+            AnalyzeFormat::TEXT => Ok(Some(ExplainFormat::Indent)),
+            AnalyzeFormat::TREE => Ok(Some(ExplainFormat::Tree)),
+            AnalyzeFormat::GRAPHVIZ => Ok(Some(ExplainFormat::Graphviz)),
+            AnalyzeFormat::JSON => Ok(Some(ExplainFormat::PostgresJSON)),
+            AnalyzeFormat::TRADITIONAL => Err(refused_part("EXPLAIN FORMAT TRADITIONAL")),
+        },
+    }
+}
+
+/// The query in a statement, for its tables to be found.
+fn query_of(statement: &mut Statement) -> Result<&mut Query> {
+    match statement {
+        Statement::Query(query) => Ok(query),
+        Statement::Explain { statement, .. } => match statement.as_mut() {
+            Statement::Query(query) => Ok(query),
+            other => {
+                let name = other.to_string();
+                let verb = name.split_whitespace().next().unwrap_or_default().to_uppercase();
+                Err(refused(&format!("EXPLAIN {verb}"), "explain the SELECT inside it"))
+            }
+        },
+        _ => Err(Error::internal("a statement that is no query was to be planned")),
+    }
+}
+
+impl Planned {
+    /// Starts the query.
+    pub(super) async fn stream(self) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
+        let Self { state, plan } = self;
+        let starting = async {
+            let physical = state.create_physical_plan(&plan).await?;
+            execute_stream(physical, Arc::new(TaskContext::from(&state)))
+        };
+        let stream: SendableRecordBatchStream = guarded(starting).await?;
+        let schema = stream.schema();
+        let batches = AssertUnwindSafe(stream).catch_unwind().map(|polled| match polled {
+            Ok(batch) => batch.map_err(|error| from_engine(&error)),
+            Err(panic) => Err(panicked(panic.as_ref())),
+        });
+        Ok((schema, batches.boxed()))
+    }
+}
+
+/// The engine is large, and a defect in it is an error of the statement, not the end of the process.
+async fn guarded<T>(work: impl Future<Output = Result<T, DataFusionError>>) -> Result<T> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(done) => done.map_err(|error| from_engine(&error)),
+        Err(panic) => Err(panicked(panic.as_ref())),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal("the query engine broke off").with_source(said.unwrap_or("without a reason").to_owned())
+}
+
+/// Tables by where they were found, and their snapshots.
+pub(super) struct Opened {
+    tables: HashMap<Place, Table>,
+    snapshots: Vec<(Place, At, Arc<Snapshot>)>,
+}
+
+impl Opened {
+    async fn open(session: &Session, found: &[Named], target: Option<&Place>) -> Result<Self> {
+        let sources = found.iter().filter_map(|named| match &named.source {
+            Source::Table(reference) => Some(&reference.place),
+            Source::File(_) => None,
+        });
+        let mut places: Vec<Place> = target.into_iter().chain(sources).cloned().collect();
+        places.sort_unstable();
+        places.dedup();
+        let open = |place: Place| async move {
+            let reference = TableRef::newest(place);
+            let table = session.resolver().open(&reference).await;
+            let table = table.map_err(|error| error.with_object(reference.place.to_string()))?;
+            Ok::<_, Error>((reference.place, table))
+        };
+        let opened: Vec<(Place, Table)> =
+            stream::iter(places).map(open).buffered(CONCURRENT_OPENS).try_collect().await?;
+        // One table under two names is read at one version.
+        let mut tables: HashMap<Place, Table> = HashMap::with_capacity(opened.len());
+        for (place, table) in opened {
+            let same = |known: &&Table| known.snapshot().root().url() == table.snapshot().root().url();
+            let table = tables.values().find(same).cloned().unwrap_or(table);
+            tables.insert(place, table);
+        }
+        Ok(Self { tables, snapshots: Vec::new() })
+    }
+
+    async fn snapshot(&mut self, reference: &TableRef) -> Result<Arc<Snapshot>> {
+        let Some(table) = self.tables.get(&reference.place) else {
+            return Err(Error::internal("a table was not opened").with_object(reference.to_string()));
+        };
+        if reference.at == At::Latest {
+            return Ok(Arc::clone(table.snapshot()));
+        }
+        let known = self.snapshots.iter().find(|(place, at, _)| (place, at) == (&reference.place, &reference.at));
+        if let Some((_, _, snapshot)) = known {
+            return Ok(Arc::clone(snapshot));
+        }
+        let loaded = table.at(reference.at).await.map_err(|error| error.with_object(reference.to_string()))?;
+        let snapshot = Arc::new(loaded);
+        self.snapshots.push((reference.place.clone(), reference.at, Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+}
+
+fn register(
+    state: &SessionState,
+    providers: Vec<(TableReference, Arc<dyn TableProvider>)>,
+) -> Result<(), DataFusionError> {
+    let catalogs = state.catalog_list();
+    for (name, provider) in providers {
+        let name = name.resolve(DEFAULT_CATALOG, DEFAULT_SCHEMA);
+        let catalog = catalog(catalogs.as_ref(), &name.catalog);
+        let schema = match catalog.schema(&name.schema) {
+            Some(schema) => schema,
+            None => {
+                let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                catalog.register_schema(&name.schema, Arc::clone(&schema))?;
+                schema
+            }
+        };
+        schema.register_table(name.table.to_string(), provider)?;
+    }
+    Ok(())
+}
+
+fn catalog(catalogs: &dyn CatalogProviderList, name: &str) -> Arc<dyn CatalogProvider> {
+    catalogs.catalog(name).unwrap_or_else(|| {
+        let catalog: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+        catalogs.register_catalog(name.to_owned(), Arc::clone(&catalog));
+        catalog
+    })
+}
