@@ -1,0 +1,42 @@
+//! Small files into one: their rows, one file after the other.
+
+use futures::StreamExt;
+use lake_format::Result;
+use lake_format::write::{DataWriter, Written};
+
+use super::{Rewriter, check_rows, discard};
+use crate::plan::FileGroup;
+
+impl Rewriter {
+    /// The rows of `group` in the order of its files. A file of the result may be a quarter above the target, rather
+    /// than leave a crumb.
+    pub(super) async fn pack(&self, group: &FileGroup) -> Result<Written> {
+        let target_bytes = self.sizes.target_bytes;
+        let mut writer = self.writer(target_bytes.saturating_add(target_bytes / 4))?;
+        let read = match self.copy(group, &mut writer).await {
+            Ok(read) => read,
+            Err(error) => {
+                writer.abort().await;
+                return Err(error);
+            }
+        };
+        let written = writer.finish().await?;
+        if let Err(error) = check_rows(read, &written) {
+            discard(self.snapshot.root(), &written.adds).await;
+            return Err(error);
+        }
+        Ok(written)
+    }
+
+    async fn copy(&self, group: &FileGroup, writer: &mut DataWriter) -> Result<u64> {
+        let mut batches = self.scan(group, None)?.stream(self.read_options(group));
+        let mut read = 0;
+        while let Some(batch) = batches.next().await {
+            self.go_on()?;
+            let batch = batch?;
+            read += batch.num_rows() as u64;
+            writer.write(batch).await?;
+        }
+        Ok(read)
+    }
+}
