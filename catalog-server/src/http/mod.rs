@@ -1,0 +1,12 @@
+//! The catalog over HTTP: the only room that knows axum.
+
+mod error;
+mod extract;
+mod health;
+mod metrics;
+mod native;
+mod observe;
+mod router;
+mod tasks;
+
+pub use router::{App, router};
