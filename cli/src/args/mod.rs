@@ -1,0 +1,9 @@
+//! The command line that all commands share: global flags, the variables behind them, and how values are read.
+
+mod env;
+mod global;
+mod value;
+
+pub use env::Env;
+pub use global::{Format, Global};
+pub use value::{parse_assignment, parse_at, parse_duration_ms, parse_size};

@@ -1,0 +1,329 @@
+//! JSON lines: what shape the values of a sample have, and whether a line is one object.
+
+use std::fmt;
+use std::io::BufRead;
+
+use lake_format::schema::{ArrayType, DataType, PrimitiveType, StructField, StructType};
+use lake_format::{Error, Result};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Bytes of one line, at most.
+const LINE_BYTES: usize = 16 << 20;
+
+/// Objects and lists inside one another, at most.
+const DEPTH: usize = 100;
+
+/// What values of one field have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Shape {
+    /// Nothing but null so far.
+    #[default]
+    Null,
+    /// True or false.
+    Boolean,
+    /// Whole numbers of 64 bits.
+    Long,
+    /// Numbers.
+    Double,
+    /// Text, or values of several kinds without parts.
+    Text,
+    /// A list.
+    List(Box<Shape>),
+    /// Named fields, in the order of their first appearance.
+    Object(Vec<(String, Shape)>),
+    /// Values with parts and others without: no type holds both.
+    Clash,
+}
+
+impl Shape {
+    fn see(&mut self, other: Self) {
+        let own = std::mem::take(self);
+        *self = match (own, other) {
+            (Self::Null, shape) | (shape, Self::Null) => shape,
+            (Self::Long | Self::Double, Self::Double) | (Self::Double, Self::Long) => Self::Double,
+            (Self::List(mut own), Self::List(other)) => {
+                own.see(*other);
+                Self::List(own)
+            }
+            (Self::Object(mut own), Self::Object(other)) => {
+                other.into_iter().for_each(|(name, shape)| field(&mut own, &name).see(shape));
+                Self::Object(own)
+            }
+            (own, other) if own == other => own,
+            (own, other) if own.is_plain() && other.is_plain() => Self::Text,
+            _ => Self::Clash,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Object(_) | Self::Clash)
+    }
+
+    /// The type that holds such values; what is always null becomes text.
+    ///
+    /// # Errors
+    /// `Invalid` naming a field that no type holds.
+    pub fn data_type(&self, path: &str) -> Result<DataType> {
+        let primitive = match self {
+            Self::Null | Self::Text => PrimitiveType::String,
+            Self::Boolean => PrimitiveType::Boolean,
+            Self::Long => PrimitiveType::Long,
+            Self::Double => PrimitiveType::Double,
+            Self::List(element) => {
+                let element_type = element.data_type(&format!("{path}.element"))?;
+                return Ok(DataType::Array(Box::new(ArrayType { element_type, contains_null: true })));
+            }
+            Self::Object(fields) if fields.is_empty() => {
+                return Err(
+                    Error::invalid("a field is always an empty object: it has no type").with_object(path.to_owned())
+                );
+            }
+            Self::Object(fields) => return Ok(DataType::Struct(struct_of(fields, path)?)),
+            Self::Clash => {
+                return Err(Error::invalid("a field is an object or a list in some lines and not in others")
+                    .with_object(path.to_owned()));
+            }
+        };
+        Ok(DataType::Primitive(primitive))
+    }
+}
+
+fn struct_of(fields: &[(String, Shape)], path: &str) -> Result<StructType> {
+    let dot = if path.is_empty() { "" } else { "." };
+    let fields = fields
+        .iter()
+        .map(|(name, shape)| Ok(StructField::new(name, shape.data_type(&format!("{path}{dot}{name}"))?, true)));
+    Ok(StructType::new(fields.collect::<Result<_>>()?))
+}
+
+fn field<'a>(fields: &'a mut Vec<(String, Shape)>, name: &str) -> &'a mut Shape {
+    let at = fields.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+        fields.push((name.to_owned(), Shape::Null));
+        fields.len() - 1
+    });
+    &mut fields[at].1
+}
+
+/// The columns of a sample of lines.
+#[derive(Clone, Debug, Default)]
+pub struct Sample(Vec<(String, Shape)>);
+
+impl Sample {
+    /// Takes a line into account.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn see(&mut self, line: &[u8]) -> std::result::Result<(), String> {
+        check_line(line)?;
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        let shape = ShapeOf.deserialize(&mut deserializer).map_err(|error| told(&error))?;
+        if let Shape::Object(fields) = shape {
+            fields.into_iter().for_each(|(name, shape)| field(&mut self.0, &name).see(shape));
+        }
+        Ok(())
+    }
+
+    /// The columns.
+    ///
+    /// # Errors
+    /// `Invalid` naming a field that no type holds.
+    pub fn columns(&self) -> Result<StructType> {
+        struct_of(&self.0, "")
+    }
+}
+
+/// Whether the line is one JSON object and nothing else.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_line(line: &[u8]) -> std::result::Result<(), String> {
+    let text = std::str::from_utf8(line).map_err(|_| "the text is not UTF-8".to_owned())?;
+    match text.trim_start().bytes().next() {
+        Some(b'{') if depth(line) > DEPTH => Err(format!("the object is nested deeper than {DEPTH} levels")),
+        Some(b'{') => serde_json::from_str::<IgnoredAny>(text.trim_end()).map(drop).map_err(|error| told(&error)),
+        Some(b'[') => Err("a line must be one JSON object, not a list".to_owned()),
+        _ => Err("a line must be one JSON object".to_owned()),
+    }
+}
+
+/// Brackets that are open at once, at most.
+fn depth(line: &[u8]) -> usize {
+    let (mut open, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                open += 1;
+                most = most.max(open);
+            }
+            b'}' | b']' if !quoted => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// serde's message with the column alone: the line is ours to tell.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    format!("not JSON at character {}: {what}", error.column())
+}
+
+/// Reads lines that are not blank, each with its number.
+pub struct Lines<R> {
+    input: R,
+    line: u64,
+    file: String,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of `input`, which messages call `file`.
+    pub fn new(input: R, file: String) -> Self {
+        Self { input, line: 0, file }
+    }
+
+    /// Puts the next line behind `into` and gives its number; `None` at the end.
+    ///
+    /// # Errors
+    /// What the system says; `Invalid` for a line without end.
+    pub fn next(&mut self, into: &mut Vec<u8>) -> Result<Option<u64>> {
+        let start = into.len();
+        loop {
+            into.truncate(start);
+            let limit = u64::try_from(LINE_BYTES).unwrap_or(u64::MAX);
+            let read = std::io::Read::take(&mut self.input, limit).read_until(b'\n', into);
+            let read = read.map_err(|error| Error::from(error).with_object(self.file.clone()))?;
+            self.line += 1;
+            if read == 0 {
+                return Ok(None);
+            }
+            if read == LINE_BYTES {
+                return Err(Error::invalid("a line is longer than 16 MiB")
+                    .with_object(format!("{}:{}", self.file, self.line))
+                    .with_hint("JSON input has one object a line"));
+            }
+            if self.line == 1 && into[start..].starts_with(b"\xef\xbb\xbf") {
+                into.drain(start..start + 3);
+            }
+            if !into[start..].iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some(self.line));
+            }
+        }
+    }
+}
+
+/// Finds the shape of the next value.
+struct ShapeOf;
+
+impl<'de> DeserializeSeed<'de> for ShapeOf {
+    type Value = Shape;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Shape, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ShapeOf {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Shape, E> {
+        Ok(Shape::Boolean)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Shape, E> {
+        Ok(Shape::Long)
+    }
+
+    /// Larger ones keep their digits as text only.
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Shape, E> {
+        Ok(if i64::try_from(value).is_ok() { Shape::Long } else { Shape::Text })
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Shape, E> {
+        Ok(Shape::Double)
+    }
+
+    fn visit_str<E>(self, _: &str) -> std::result::Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Shape, E> {
+        Ok(Shape::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> std::result::Result<Shape, A::Error> {
+        let mut element = Shape::Null;
+        while let Some(shape) = sequence.next_element_seed(ShapeOf)? {
+            element.see(shape);
+        }
+        Ok(Shape::List(Box::new(element)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Shape, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let shape = map.next_value_seed(ShapeOf)?;
+            field(&mut fields, &name).see(shape);
+        }
+        Ok(Shape::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(lines: &[&str]) -> Result<String> {
+        let mut sample = Sample::default();
+        for line in lines {
+            sample.see(line.as_bytes()).map_err(Error::invalid)?;
+        }
+        Ok(DataType::Struct(sample.columns()?).to_string())
+    }
+
+    #[test]
+    fn shapes_join_in_the_order_of_appearance() {
+        let found = columns(&[
+            r#"{"z":1,"a":true,"n":null,"x":"t","l":[]}"#,
+            r#"{"z":1.5,"b":18446744073709551615,"x":3,"l":[{"k":1},{"m":"x"}],"o":{"p":null}}"#,
+        ]);
+        let expected = "struct<z:double,a:boolean,n:string,x:string,l:array<struct<k:long,m:string>>,b:string,\
+                        o:struct<p:string>>";
+        assert_eq!(found.expect("columns"), expected);
+    }
+
+    #[test]
+    fn what_has_no_type_is_named() {
+        assert_eq!(columns(&[r#"{"a":{"b":1}}"#, r#"{"a":{"b":[1]}}"#]).expect_err("clash").object(), Some("a.b"));
+        assert_eq!(columns(&[r#"{"a":{}}"#]).expect_err("empty").object(), Some("a"));
+    }
+
+    #[test]
+    fn a_line_is_one_object() {
+        assert!(check_line(br#" {"a":[1,{"b":null}]} "#).is_ok());
+        assert!(check_line(format!("{{\"a\":\"{}\\\"\"}}", "[".repeat(1000)).as_bytes()).is_ok());
+        let deep = format!("{}1{}", "{\"a\":".repeat(101), "}".repeat(101));
+        for bad in ["", "[1]", "1", "{\"a\":1}{\"a\":2}", "{\"a\":1", "{\"a\":1},", "{a:1}", &deep] {
+            assert!(check_line(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(check_line(b"{\"a\":\"\xff\"}").is_err());
+        assert_eq!(check_line(b"{\"a\" 1}"), Err("not JSON at character 6: expected `:`".to_owned()));
+    }
+
+    #[test]
+    fn lines_are_numbered_and_blank_ones_skipped() {
+        let mut lines = Lines::new(&b"\xef\xbb\xbf{}\n\n  \r\n{\"a\":1}"[..], "f".to_owned());
+        let mut text = Vec::new();
+        assert_eq!(lines.next(&mut text).expect("first"), Some(1));
+        assert_eq!(lines.next(&mut text).expect("second"), Some(4));
+        assert_eq!(lines.next(&mut text).expect("end"), None);
+        assert_eq!(text, b"{}\n{\"a\":1}");
+    }
+}

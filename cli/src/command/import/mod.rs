@@ -1,0 +1,373 @@
+//! `lake import`: files become rows of a table, all of them in one commit or none.
+
+mod convert;
+mod csv;
+mod files;
+mod infer;
+mod json;
+mod read;
+mod survey;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use lake_format::schema::{StructType, parse_declaration};
+use lake_format::{AppendOptions, CreateOptions, Error, OverwriteOptions, Result, Table, WriteOutcome, WriteReport};
+use lake_query::{TableRef, TableResolver};
+
+use super::report;
+use crate::args::parse_assignment;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{bytes, count, duration};
+use files::{InputFormat, expand};
+use read::{Reading, Skipped, input};
+use survey::{Survey, TextOptions, survey};
+
+/// Import CSV, JSON-lines and Parquet files into a table
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lake import ./flights flights.csv --null-value NA
+  lake import bronze.orders orders/ --partition-by day
+  lake import ./trips new.parquet --mode overwrite
+  lake import ./people people.csv --schema \"id long not null, name string, born date\"
+
+Types of CSV and JSON come from the table, from --schema, or else from the first rows of every file. Times without a
+zone are taken as UTC. All files become one commit: when a row can't be read, nothing is written.")]
+pub struct Args {
+    /// Path, URL or catalog name; the table is created when it is not there
+    pub table: String,
+
+    /// Files, or directories whose files are taken
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Format of all files, instead of what their names say
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub input_format: Option<InputFormat>,
+
+    /// What becomes of a table that is there
+    #[arg(long, value_enum, default_value = "append")]
+    pub mode: Mode,
+
+    /// Refuse when the table is not there, instead of creating it
+    #[arg(long)]
+    pub no_create: bool,
+
+    /// Add columns that the table lacks, and accept files with different columns
+    #[arg(long)]
+    pub merge_schema: bool,
+
+    /// With --mode overwrite: the files' columns replace the table's
+    #[arg(long, conflicts_with = "merge_schema")]
+    pub overwrite_schema: bool,
+
+    /// Columns and their types, as "id long not null, name string"
+    #[arg(long, value_name = "COLUMNS")]
+    pub schema: Option<String>,
+
+    /// Partition columns of a table that is created
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub partition_by: Vec<String>,
+
+    /// Property of a table that is created
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_assignment)]
+    pub property: Vec<(String, String)>,
+
+    /// Text that means null, besides an empty field; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub null_value: Vec<String>,
+
+    /// Between the fields of CSV: one character, or \t
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
+    pub delimiter: Option<u8>,
+
+    /// The first record of CSV is data, not names
+    #[arg(long)]
+    pub no_header: bool,
+
+    /// Read all columns of CSV as text
+    #[arg(long)]
+    pub all_strings: bool,
+
+    /// Characters that a column's name may not hold become _
+    #[arg(long)]
+    pub clean_names: bool,
+
+    /// Rows by which types are judged, in every file
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub sample_rows: u32,
+
+    /// What becomes of a row that can't be read
+    #[arg(long, value_enum, default_value = "fail")]
+    pub bad_rows: BadRows,
+}
+
+/// What becomes of a table that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// The rows are added.
+    Append,
+    /// The rows replace the table's.
+    Overwrite,
+    /// Nothing is written, and that is an error.
+    Error,
+    /// Nothing is written, and that is fine.
+    Ignore,
+}
+
+/// What becomes of a row that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BadRows {
+    /// Nothing is written at all.
+    Fail,
+    /// It is left out and counted.
+    Skip,
+}
+
+fn parse_delimiter(text: &str) -> std::result::Result<u8, String> {
+    match (text, text.as_bytes()) {
+        ("\\t" | "tab", _) => Ok(b'\t'),
+        (_, [byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err("the delimiter is one ASCII character other than a quote".to_owned()),
+    }
+}
+
+/// Runs `lake import`.
+pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
+    let started_ms = context.clock().now_ms();
+    if args.mode == Mode::Ignore && context.find(&context.writable(&args.table)?).await?.is_some() {
+        context.output().say(format_args!("{} is there already: nothing was written", args.table));
+        return Ok(());
+    }
+    let (report, read) = import(&args, context).await?;
+    let elapsed_ms = context.clock().now_ms() - started_ms;
+    let rate = report.rows as f64 * 1000.0 / elapsed_ms.max(1) as f64;
+    context.output().say(format_args!(
+        "imported {} ({}) from {} into {} in {}, {rate:.0} rows/s",
+        count(report.rows, "row"),
+        bytes(read.bytes),
+        count(read.files, "file"),
+        args.table,
+        duration(elapsed_ms)
+    ));
+    let skip = (args.bad_rows == BadRows::Skip).then_some(read.rows_left_out);
+    report::print(context, &report, skip)
+}
+
+/// What an import read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadCounts {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Rows that could not be read and were left out.
+    pub rows_left_out: u64,
+}
+
+/// Imports, and leaves it to the caller to tell.
+///
+/// # Errors
+/// As `lake import`. The table is as it was then.
+pub async fn import(args: &Args, context: &Context) -> Result<(WriteReport, ReadCounts), CliError> {
+    let reference = context.writable(&args.table)?;
+    let declared = args.schema.as_deref().map(parse_declaration).transpose()?;
+    let files = expand(&args.files, args.input_format)?;
+    let table = context.find(&reference).await?;
+    if table.is_some() && matches!(args.mode, Mode::Error | Mode::Ignore) {
+        return Err(Error::already_exists("the table is there already")
+            .with_object(args.table.clone())
+            .with_hint("nothing was written; --mode append or overwrite writes to it")
+            .into());
+    }
+    if table.is_none() && args.no_create {
+        return Err(Error::not_found("no table here").with_object(args.table.clone()).into());
+    }
+    let mut counts = ReadCounts { files: files.len() as u64, ..ReadCounts::default() };
+    counts.bytes = files.iter().map(|file| file.size_bytes).sum();
+    let options = text_options(args, declared.as_ref(), table.as_ref());
+    let survey = survey(files, &options).await?;
+    for remark in survey.remarks.iter().filter(|_| declared.is_none() && table.is_none()) {
+        context.output().warn(remark);
+    }
+    let plan = plan(args, declared, table, &survey)?;
+    let skipped = Skipped::default();
+    let progress = context.output().progress("import", counts.bytes);
+    let reading = Reading {
+        options,
+        columns: plan.columns.clone(),
+        inferred: plan.inferred,
+        skipped: skipped.clone(),
+        progress: progress.clone(),
+    };
+    let written = write(context, &reference, args, plan, input(survey.files, reading)?).await;
+    progress.finish();
+    let report = report::settled(written?, &args.table)?;
+    let (rows_left_out, problems) = skipped.told();
+    if rows_left_out > 0 {
+        context.output().warn(format_args!("{} could not be read and left out", count(rows_left_out, "row")));
+        problems.iter().for_each(|problem| context.output().say(format_args!("  {problem}")));
+    }
+    Ok((report, ReadCounts { rows_left_out, ..counts }))
+}
+
+fn text_options(args: &Args, declared: Option<&StructType>, table: Option<&Table>) -> TextOptions {
+    let known = declared.or(table.map(|table| table.snapshot().schema().as_ref()));
+    let names = known.filter(|_| args.no_header);
+    TextOptions {
+        delimiter: args.delimiter,
+        header: !args.no_header,
+        null_values: args.null_value.clone(),
+        all_strings: args.all_strings,
+        sample_rows: args.sample_rows as usize,
+        names: names.map(|known| known.fields.iter().map(|field| field.name.clone()).collect()).unwrap_or_default(),
+        clean_names: args.clean_names,
+        skip_bad: args.bad_rows == BadRows::Skip,
+    }
+}
+
+/// The columns of one file, as `lake import` would make them.
+///
+/// # Errors
+/// As for importing it.
+pub async fn columns_of_file(path: &Path) -> Result<StructType> {
+    let options = TextOptions {
+        delimiter: None,
+        header: true,
+        null_values: Vec::new(),
+        all_strings: false,
+        sample_rows: 10_000,
+        names: Vec::new(),
+        clean_names: false,
+        skip_bad: false,
+    };
+    Ok(survey(expand(&[path.to_owned()], None)?, &options).await?.columns)
+}
+
+/// What is written, and to what.
+struct Plan {
+    /// The table, if it is there.
+    table: Option<Table>,
+    /// Columns of the rows, all nullable: what the table demands is checked when they are written.
+    columns: StructType,
+    /// Columns of a table that is created.
+    schema: StructType,
+    /// Whether a type comes from a sample.
+    inferred: bool,
+}
+
+fn plan(args: &Args, declared: Option<StructType>, table: Option<Table>, survey: &Survey) -> Result<Plan> {
+    let fresh = table.is_none() || args.overwrite_schema;
+    if args.overwrite_schema && args.mode != Mode::Overwrite {
+        return Err(Error::invalid("--overwrite-schema needs --mode overwrite"));
+    }
+    let same = |table: &Table| {
+        let own = table.snapshot().partition_columns().iter().map(|name| name.to_lowercase());
+        own.eq(args.partition_by.iter().map(|name| name.to_lowercase()))
+    };
+    if !args.partition_by.is_empty() && table.as_ref().is_some_and(|table| !same(table)) {
+        return Err(Error::invalid("a table that is there can't be partitioned anew")
+            .with_object(args.table.clone())
+            .with_hint("leave --partition-by out"));
+    }
+    if fresh && !args.merge_schema {
+        check_alike(survey)?;
+    }
+    let known = table.as_ref().filter(|_| !fresh).map(|table| table.snapshot().schema().as_ref());
+    let mut columns = survey.columns.clone();
+    let mut inferred = false;
+    for column in &mut columns.fields {
+        let field = |schema: Option<&StructType>| schema.and_then(|schema| schema.field(&column.name)).cloned();
+        match field(declared.as_ref()).or_else(|| field(known)) {
+            Some(field) => column.data_type = field.data_type,
+            None => inferred = true,
+        }
+    }
+    let mut schema = declared.clone().unwrap_or_else(|| columns.clone());
+    if let (Some(declared), true) = (&declared, fresh) {
+        let new: Vec<_> =
+            columns.fields.iter().filter(|column| declared.field(&column.name).is_none()).cloned().collect();
+        if let (Some(first), false) = (new.first(), args.merge_schema) {
+            return Err(Error::invalid("the files have a column that --schema does not declare")
+                .with_object(format!("column {}", first.name))
+                .with_hint("declare it, or add undeclared columns with --merge-schema"));
+        }
+        schema.fields.extend(new);
+    }
+    Ok(Plan { table, columns, schema, inferred })
+}
+
+/// A new table takes its columns from its files: these must agree. Lines of JSON may each leave out what they like.
+fn check_alike(survey: &Survey) -> Result<()> {
+    let sorted = |names: &[String]| {
+        let mut names: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        names.sort();
+        names
+    };
+    let mut files = survey.files.iter();
+    let Some(first) = files.next() else { return Ok(()) };
+    match files.find(|file| sorted(&file.names) != sorted(&first.names)) {
+        None => Ok(()),
+        Some(other) => {
+            let only = |a: &[String], b: &[String]| {
+                let b = sorted(b);
+                a.iter().filter(|name| !b.contains(&name.to_lowercase())).cloned().collect::<Vec<_>>().join(", ")
+            };
+            let (more, less) = (only(&other.names, &first.names), only(&first.names, &other.names));
+            let told = [("has the further columns", more), ("lacks the columns", less)];
+            let told: Vec<String> = told
+                .iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(what, names)| format!("{what} {names}"))
+                .collect();
+            Err(Error::invalid(format!(
+                "the files have different columns: compared with {} it {}",
+                first.file.name(),
+                told.join(" and ")
+            ))
+            .with_object(other.file.name())
+            .with_hint("nothing was written; take the columns of all files with --merge-schema"))
+        }
+    }
+}
+
+async fn write(
+    context: &Context,
+    reference: &TableRef,
+    args: &Args,
+    plan: Plan,
+    rows: lake_format::Input,
+) -> Result<WriteOutcome> {
+    match (plan.table, args.mode) {
+        (Some(mut table), Mode::Overwrite) => {
+            let options = OverwriteOptions { merge_schema: args.merge_schema, overwrite_schema: args.overwrite_schema };
+            table.overwrite(&options, rows).await
+        }
+        (Some(mut table), _) => table.append(&AppendOptions { merge_schema: args.merge_schema }, rows).await,
+        (None, _) => {
+            let options = CreateOptions {
+                schema: plan.schema,
+                partition_columns: args.partition_by.clone(),
+                properties: args.property.iter().cloned().collect::<BTreeMap<_, _>>(),
+                ..CreateOptions::default()
+            };
+            context.resolver().create(&reference.place, options, rows).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delimiter_is_one_character() {
+        assert_eq!(parse_delimiter(";"), Ok(b';'));
+        assert_eq!(parse_delimiter("\\t"), Ok(b'\t'));
+        for bad in ["", ";;", "é", "\"", "\n"] {
+            assert!(parse_delimiter(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a write did: settled, and told alike by every command.
+
+use lake_format::{WriteOutcome, WriteReport};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{Kind, Object};
+
+/// The report of a commit that landed.
+///
+/// # Errors
+/// [`CliError::Unknown`] for one that may have landed.
+pub fn settled(outcome: WriteOutcome, table: &str) -> Result<WriteReport, CliError> {
+    match outcome {
+        WriteOutcome::Committed(report, _) => Ok(report),
+        WriteOutcome::Unknown(unresolved) => Err(CliError::unknown(table, unresolved)),
+    }
+}
+
+/// Prints the report; with the number of rows that were left out where rows could be.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub fn print(context: &Context, report: &WriteReport, left_out: Option<u64>) -> Result<(), CliError> {
+    let mut object = of(report);
+    if let Some(rows) = left_out {
+        object = object.with("rows_left_out", Kind::Number, rows);
+    }
+    context.output().object(&object)
+}
+
+/// The fields that every write gives.
+pub fn of(report: &WriteReport) -> Object {
+    Object::new()
+        .with("version", Kind::Number, report.version)
+        .with("txn_id", Kind::Text, report.txn_id.to_string())
+        .with("rows", Kind::Number, report.rows)
+        .with("files_added", Kind::Number, report.files_added)
+        .with("files_removed", Kind::Number, report.files_removed)
+        .with("bytes_written", Kind::Number, report.bytes_written)
+}

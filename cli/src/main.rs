@@ -1,0 +1,61 @@
+//! The `lake` program: reads the command line, runs the command, and ends with the code that tells how it went.
+
+mod args;
+mod command;
+mod context;
+mod error;
+mod output;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use lake_format::Error;
+use tracing_subscriber::EnvFilter;
+
+use args::{Env, Global};
+use command::{Cli, Command};
+use error::CliError;
+
+/// Stack of the threads that plan and run queries: deep expressions recurse.
+const STACK_BYTES: usize = 8 << 20;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    start_log(&global, &command);
+    let as_json = global.format.is_some_and(args::Format::is_json);
+    match work(command, global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print(as_json, &mut io::stderr());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn work(command: Command, global: Global) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let runtime =
+        runtime.map_err(|error| Error::unavailable("the program can't start its threads").with_source(error))?;
+    // On a thread of our own: the main thread's stack is not ours to choose.
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let thread = thread.spawn(move || runtime.block_on(command::run(command, &global)));
+    let done = thread.map_err(|error| Error::unavailable("the program can't start its threads").with_source(error))?;
+    done.join().unwrap_or_else(|_| Err(Error::internal("the command was cut short by a defect").into()))
+}
+
+/// Logs go to standard error: warnings, and what a server does.
+fn start_log(global: &Global, command: &Command) {
+    let default = match command {
+        _ if global.quiet => "error",
+        Command::Serve(_) => "info",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_new(Env::Log.get().as_deref().unwrap_or(default));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    match command {
+        Command::Serve(_) => log.init(),
+        _ => log.without_time().with_target(false).init(),
+    }
+}

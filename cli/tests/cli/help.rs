@@ -1,0 +1,37 @@
+//! The help of every command.
+
+use crate::harness::{Sandbox, snapshot};
+
+#[test]
+fn the_program() {
+    let mut sandbox = Sandbox::new();
+    sandbox.lake(&["--version"]).lake(&["-h"]).lake(&["--help"]);
+    snapshot!("help", sandbox);
+}
+
+#[test]
+fn commands_on_tables() {
+    let mut sandbox = Sandbox::new();
+    for command in ["create", "import", "scan", "sql", "show", "log", "files", "schema", "alter", "restore"] {
+        sandbox.lake(&[command, "--help"]);
+    }
+    snapshot!("help_tables", sandbox);
+}
+
+#[test]
+fn other_commands() {
+    let mut sandbox = Sandbox::new();
+    for command in ["optimize", "vacuum", "serve", "login", "catalogs", "schemas", "tables", "completions"] {
+        sandbox.lake(&[command, "-h"]);
+    }
+    for (command, actions) in [
+        ("catalogs", &["list", "create", "show", "drop"][..]),
+        ("schemas", &["list", "create", "show", "drop"]),
+        ("tables", &["list", "show", "register", "set", "contract", "drop"]),
+    ] {
+        for action in actions {
+            sandbox.lake(&[command, action, "-h"]);
+        }
+    }
+    snapshot!("help_others", sandbox);
+}
