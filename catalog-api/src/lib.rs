@@ -17,8 +17,8 @@ pub use namespace::{
     Catalog, CatalogList, CreateCatalog, CreateSchema, Layer, Schema, SchemaList, UpdateCatalog, UpdateSchema,
 };
 pub use openapi::openapi;
-pub use routes::{BASE, Method, Operation, ROUTES, Route, Scope, path};
-pub use session::{CreateToken, CreatedToken, Session, Token, TokenList};
+pub use routes::{BASE, Method, Operation, ROUTES, Route, path};
+pub use session::{CreateToken, CreatedToken, Scope, Session, Token, TokenList};
 pub use table::{
     Bound, ColumnRule, ColumnSpec, Contract, CreateTable, DroppedTable, LoadedTable, RegisterTable, StaticKeys,
     StorageHints, StoreKind, Table, TableList, TableProtocol, UpdateTable,

@@ -1,46 +1,15 @@
 //! Every route of the native API, written once: router, client, OpenAPI and authorisation read this table.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use crate::Failure;
 use crate::body::{BodyOf, body};
 use crate::{
     Catalog, CatalogList, CommitRequest, CommitResponse, CommitStatus, CreateCatalog, CreateSchema, CreateTable,
-    CreateToken, CreatedToken, DroppedTable, LoadedTable, RegisterTable, Schema, SchemaList, Session, Table, TableList,
-    TokenList, UpdateCatalog, UpdateSchema, UpdateTable,
+    CreateToken, CreatedToken, DroppedTable, LoadedTable, RegisterTable, Schema, SchemaList, Scope, Session, Table,
+    TableList, TokenList, UpdateCatalog, UpdateSchema, UpdateTable,
 };
 
 /// What every path starts with.
 pub const BASE: &str = "/api/v1";
-
-/// What a caller may do. Each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// See and read.
-    Read,
-    /// Make, change and drop tables, and commit to them.
-    Write,
-    /// Make, change and drop catalogs, schemas and tokens.
-    Admin,
-}
-
-impl Scope {
-    /// Lower-case name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The scope with that lower-case name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Read, Self::Write, Self::Admin].into_iter().find(|scope| scope.as_str() == text)
-    }
-}
 
 /// HTTP methods in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

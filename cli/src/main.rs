@@ -8,6 +8,7 @@ mod output;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use lake_format::Error;
@@ -19,6 +20,9 @@ use error::CliError;
 
 /// Stack of the threads that plan and run queries: deep expressions recurse.
 const STACK_BYTES: usize = 8 << 20;
+
+/// How long threads that are still at work hold up the end.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
@@ -39,7 +43,12 @@ fn work(command: Command, global: Global) -> Result<(), CliError> {
         runtime.map_err(|error| Error::unavailable("the program can't start its threads").with_source(error))?;
     // On a thread of our own: the main thread's stack is not ours to choose.
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    let thread = thread.spawn(move || runtime.block_on(command::run(command, &global)));
+    let thread = thread.spawn(move || {
+        let done = runtime.block_on(command::run(command, &global));
+        // Nobody waits for what is left, such as a file that is still being read ahead.
+        runtime.shutdown_timeout(SHUTDOWN_LIMIT);
+        done
+    });
     let done = thread.map_err(|error| Error::unavailable("the program can't start its threads").with_source(error))?;
     done.join().unwrap_or_else(|_| Err(Error::internal("the command was cut short by a defect").into()))
 }

@@ -91,7 +91,7 @@ pub async fn optimize(
     let wanted = options.policy.partitions.as_ref();
     let all = group_by_partition(snapshot.files(), snapshot.schema(), snapshot.partition_columns(), wanted)?;
     let groups = match &keys {
-        None => bin_pack(&all, sizes),
+        None => bin_pack(&all.into_iter().map(|group| loose(group, sizes)).collect::<Vec<_>>(), sizes),
         Some(keys) => all.into_iter().filter(|group| !is_ordered(group, keys, sizes)).collect(),
     };
     if options.dry_run || groups.is_empty() {
@@ -136,6 +136,15 @@ fn is_ordered(group: &FileGroup, keys: &KeyColumns, sizes: FileSizes) -> bool {
     let same = |add: &Arc<Add>| tag(add, ORDER_ID).as_ref() == Some(&id) && tag(add, ORDER_BY).as_ref() == Some(&by);
     let (files, needed) = (group.files.len() as u64, files_needed(group, sizes));
     group.files.iter().all(same) && files <= 2 * needed && needed <= 2 * files
+}
+
+/// A group without the files that are in the order of a curve: merged at random they would be of no more use. Those that
+/// are very small are not missed.
+fn loose(mut group: FileGroup, sizes: FileSizes) -> FileGroup {
+    let ordered = |add: &Add| add.tags.as_ref().is_some_and(|tags| tags.contains_key(ORDER_ID));
+    let large = |add: &Add| u64::try_from(add.size).is_ok_and(|bytes| bytes >= sizes.target_bytes / 3);
+    group.files.retain(|add| !(ordered(add) && large(add)));
+    group
 }
 
 fn order_by(keys: &KeyColumns) -> String {

@@ -22,7 +22,8 @@ pub struct OptimizePolicy {
     pub min_file_size_bytes: Option<u64>,
     /// Rewrites running at once. They share the memory.
     pub max_concurrent: usize,
-    /// Memory for rows in flight. What does not fit is spilled to disk.
+    /// Memory for rows in flight. What does not fit is spilled to disk. Open files take up to 32 MiB each of their own
+    /// where an eighth of a rewrite's share is less.
     pub memory_bytes: usize,
     /// Only partitions for which this is true, a condition on partition columns alone; all when `None`.
     pub partitions: Option<Predicate>,

@@ -59,9 +59,8 @@ impl Resolver {
             return Ok(client);
         }
         let Some(access) = &self.catalog else {
-            return Err(Error::invalid("no catalog is set").with_hint(
-                "log in with `lake login URL`, or name the server with --catalog URL or LAKE_CATALOG",
-            ));
+            return Err(Error::invalid("no catalog is set")
+                .with_hint("log in with `lake login URL`, or name the server with --catalog URL or LAKE_CATALOG"));
         };
         let client = access.client(self.allow_plain_http)?;
         Ok(self.client.get_or_init(|| client))

@@ -78,9 +78,7 @@ impl Settings {
 
 /// Variables of Lake are meant for Lake; those of AWS may be there for something else, so the profile comes first.
 fn store(global: &Global, profile: &Profile, lookup: impl Fn(&str) -> Option<String>) -> Result<StoreOptions> {
-    let of = |prefix: &str| {
-        StoreOptions::from_lookup(|name| name.starts_with(prefix).then(|| lookup(name)).flatten())
-    };
+    let of = |prefix: &str| StoreOptions::from_lookup(|name| name.starts_with(prefix).then(|| lookup(name)).flatten());
     Ok(flags(global)?.or(of("LAKE_")?).or(profile.store()).or(of("AWS_")?))
 }
 

@@ -248,7 +248,8 @@ fn scrub_line(line: &str) -> String {
     if let Some(at) = line.find(" in ").filter(|_| line.starts_with("! ")) {
         let behind = &line[at + 4..];
         if behind.starts_with(|c: char| c.is_ascii_digit()) && behind.contains(" s") {
-            let tail = behind.split_once(", version").map_or(String::new(), |(_, version)| format!(", version{version}"));
+            let tail =
+                behind.split_once(", version").map_or(String::new(), |(_, version)| format!(", version{version}"));
             line = format!("{} in [DURATION]{tail}", &line[..at]);
         }
     }

@@ -31,6 +31,12 @@ const LEAST_BATCH_ROWS: u64 = 64;
 /// Bytes in memory for a byte in a file, by experience.
 const UNPACKED: u64 = 6;
 
+/// With less, a writer ends files before they are full: parts of an upload alone take a quarter of this.
+const LEAST_WRITER_BYTES: usize = 32 << 20;
+
+/// How far a writer's guess at the size of a file may be above what it comes to.
+const GUESSES_OFF_BY: u64 = 8;
+
 /// One group of files and what came of it.
 #[derive(Clone, Debug)]
 pub struct Rewritten {
@@ -158,6 +164,13 @@ impl Rewriter {
         ReadOptions { batch_rows, ..ReadOptions::default() }
     }
 
+    /// Where a writer ends a file by itself. The plan has chosen the rows of each file by the sizes that the log gives,
+    /// and a writer only guesses at the size of what it has not compressed yet: it steps in where those are wrong.
+    fn most_file_bytes(&self, group: &FileGroup) -> u64 {
+        let known = group.files.iter().all(|add| add.size > 0);
+        self.sizes.target_bytes.saturating_mul(if known { GUESSES_OFF_BY } else { 1 })
+    }
+
     /// A writer of rows that were in the table before, whose files end at `file_bytes`.
     fn writer(&self, file_bytes: u64) -> Result<DataWriter> {
         let properties = TableProperties { target_file_size_bytes: file_bytes.max(1), ..self.properties.clone() };
@@ -169,7 +182,7 @@ impl Rewriter {
             Arc::clone(self.snapshot.clock()),
         );
         context.data_change = false;
-        context.max_buffered_bytes = self.memory_bytes / 4;
+        context.max_buffered_bytes = (self.memory_bytes / 8).max(LEAST_WRITER_BYTES);
         DataWriter::new(context)
     }
 }

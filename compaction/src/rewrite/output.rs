@@ -5,15 +5,18 @@ use lake_format::{Error, Result};
 
 use super::sorted::Keyed;
 use super::{Rewriter, discard};
+use crate::plan::FileGroup;
 use crate::plan::cluster::KeySpace;
 
-/// Files of rows that come in the order of their keys, each a range of the curve, all of about the same size: between
-/// seven tenths and one and a half of the target, as far as the rows can be divided.
+/// Files of rows that come in the order of their keys, each a range of the curve: between half and one and a half of the
+/// target size, as far as the rows can be divided.
 pub(super) struct Output<'a> {
     rewriter: &'a Rewriter,
     space: KeySpace,
     /// Bytes of the files that the rows come from: a guess at those to come, until the first file is there.
     input_bytes: u64,
+    /// Files end by key. Where the guess at their size is far off, they end by size.
+    most_file_bytes: u64,
     file: Option<OpenFile>,
     /// Where the file that comes next begins on the curve.
     begin: u64,
@@ -27,8 +30,9 @@ struct OpenFile {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(rewriter: &'a Rewriter, space: KeySpace, input_bytes: u64) -> Self {
-        Self { rewriter, space, input_bytes, file: None, begin: 0, done: Written::default() }
+    pub(super) fn new(rewriter: &'a Rewriter, space: KeySpace, group: &FileGroup) -> Self {
+        let (input_bytes, most_file_bytes) = (group.size_bytes(), rewriter.most_file_bytes(group));
+        Self { rewriter, space, input_bytes, most_file_bytes, file: None, begin: 0, done: Written::default() }
     }
 
     /// Takes rows whose keys are not below those taken before. After an error, call [`Output::abort`].
@@ -59,10 +63,7 @@ impl<'a> Output<'a> {
     }
 
     fn open(&mut self, key: u64) -> Result<OpenFile> {
-        let target_bytes = self.rewriter.sizes.target_bytes;
-        // Files end by key. Where the guess at their size is far off, they end by size.
-        let most_bytes = if self.input_bytes == 0 { target_bytes } else { target_bytes.saturating_mul(2) };
-        Ok(OpenFile { writer: self.rewriter.writer(most_bytes)?, until: self.end_of_file_with(key) })
+        Ok(OpenFile { writer: self.rewriter.writer(self.most_file_bytes)?, until: self.end_of_file_with(key) })
     }
 
     /// Where a file with a row of `key` ends, by the bytes that the rows so far took.

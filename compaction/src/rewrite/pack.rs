@@ -8,11 +8,9 @@ use super::{Rewriter, check_rows, discard};
 use crate::plan::FileGroup;
 
 impl Rewriter {
-    /// The rows of `group` in the order of its files. A file of the result may be a quarter above the target, rather
-    /// than leave a crumb.
+    /// The rows of `group` in the order of its files: one file, unless the log was wrong about their sizes.
     pub(super) async fn pack(&self, group: &FileGroup) -> Result<Written> {
-        let target_bytes = self.sizes.target_bytes;
-        let mut writer = self.writer(target_bytes.saturating_add(target_bytes / 4))?;
+        let mut writer = self.writer(self.most_file_bytes(group))?;
         let read = match self.copy(group, &mut writer).await {
             Ok(read) => read,
             Err(error) => {

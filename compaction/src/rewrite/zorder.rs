@@ -33,7 +33,8 @@ enum Stage {
 
 impl Rewriter {
     /// The rows of `group` in the order of the curve over `keys`. Two passes: the first reads the key columns alone.
-    /// No more than half of the memory is filled with rows; what is more goes through files in the spill directory.
+    /// No more than three eighths of the memory are filled with rows; what is more goes through files in the spill
+    /// directory.
     pub(super) async fn zorder(&self, group: &FileGroup, keys: &KeyColumns) -> Result<Written> {
         let sample = self.sample(group, keys).await?;
         let (maker, space) = blocking(move || {
@@ -44,7 +45,7 @@ impl Rewriter {
         .await?;
         let mut gathered = Gathered::default();
         let stages = self.gather(group, keys, maker, &space, &mut gathered).await?;
-        let mut output = Output::new(self, space, group.size_bytes());
+        let mut output = Output::new(self, space, group);
         match self.emit(stages, &gathered, &mut output).await {
             Ok(()) => output.finish(gathered.rows).await,
             Err(error) => {
@@ -56,7 +57,7 @@ impl Rewriter {
 
     async fn sample(&self, group: &FileGroup, keys: &KeyColumns) -> Result<Sample> {
         let plan = self.scan(group, Some(keys.names().to_vec()))?;
-        let mut sample = Sample::new(plan.arrow_schema(), SAMPLE_ROWS, self.memory_bytes / 4)?;
+        let mut sample = Sample::new(plan.arrow_schema(), SAMPLE_ROWS, self.memory_bytes / 8)?;
         let mut batches = plan.stream(self.read_options(group));
         while let Some(batch) = batches.next().await {
             self.go_on()?;
@@ -68,7 +69,7 @@ impl Rewriter {
 
     /// Rows that may be in memory at once.
     fn sorted_bytes(&self) -> usize {
-        (self.memory_bytes / 2).min(MOST_SORTED_BYTES)
+        (self.memory_bytes / 8 * 3).min(MOST_SORTED_BYTES)
     }
 
     /// Reads all rows with their keys: into memory while they fit, else into buckets.

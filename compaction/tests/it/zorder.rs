@@ -90,6 +90,20 @@ async fn what_is_in_order_is_left_alone_until_rows_come() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merging_small_files_does_not_mix_what_is_in_order() {
+    let place = Place::new();
+    let mut table = place.table(&[events(1, 8000)], &[], &[]).await;
+    let policy = small(table.snapshot().size_bytes() / 6);
+    let ordered = done(&mut table, &zorder(&["customer", "day"], policy.clone())).await;
+    let merge = zorder(&[], OptimizePolicy { min_file_size_bytes: policy.target_file_size_bytes, ..policy });
+    assert_eq!(done(&mut table, &merge).await.version, None);
+    append(&mut table, &events(2, 50)).await;
+    append(&mut table, &events(3, 50)).await;
+    assert_eq!(done(&mut table, &merge).await.files_removed, 2, "the new ones alone");
+    assert_eq!(table.snapshot().files().len() as u64, ordered.files_added + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_rows_than_memory_go_over_the_disk() {
     let spill = tempfile::tempdir().expect("folder");
     let batches: Vec<RecordBatch> = (0..4).map(|i| events(i + 10, 25_000)).collect();
@@ -228,28 +242,4 @@ async fn every_type_survives_every_way() {
         assert_eq!(done(&mut table, &zorder(keys, policy)).await.files_removed, 3);
         assert_eq!(rows(table.snapshot()).await, before, "{keys:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn measure() {
-    let folder = tempfile::tempdir().expect("folder");
-    let location = folder.path().join("t");
-    let root = lake_format::TableRoot::open(location.to_str().unwrap(), &lake_format::StoreOptions::default()).unwrap();
-    let clock = lake_format::SystemClock::shared();
-    let mut table = crate::support::table_at(&root, &clock, &[events(0, 10)], &[], &[]).await;
-    for i in 0..20 {
-        append(&mut table, &events(i, 100_000)).await;
-    }
-    let rss = || std::fs::read_to_string("/proc/self/status").unwrap().lines().filter(|l| l.starts_with("VmHWM") || l.starts_with("VmRSS")).map(str::to_owned).collect::<Vec<_>>();
-    println!("before {:?} table {} bytes", rss(), table.snapshot().size_bytes());
-    std::fs::write("/proc/self/clear_refs", "5").ok();
-    println!("reset {:?}", rss());
-    let mem: usize = std::env::var("MEM").unwrap().parse().unwrap();
-    let policy = OptimizePolicy { memory_bytes: mem << 20, ..small(table.snapshot().size_bytes() / 16) };
-    let t = std::time::Instant::now();
-    let report = done(&mut table, &zorder(&["customer", "place", "price", "day"], policy)).await;
-    println!("after {:?} {:?} {report:?}", t.elapsed(), rss());
-    println!("{:?}", shares(table.snapshot()));
-    for f in table.snapshot().files() { print!("{} ", f.size); }
-    println!();
 }

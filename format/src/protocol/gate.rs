@@ -14,12 +14,12 @@ const WRITER_MAX: i32 = 7;
 /// # Errors
 /// `Unsupported` naming the feature or version, `Corrupt` for a protocol that contradicts itself.
 pub fn check_read(protocol: &Protocol, metadata: &Metadata) -> Result<()> {
+    if protocol.min_reader_version > READER_MAX {
+        return Err(refused_version("reader", protocol.min_reader_version, READER_MAX));
+    }
     check_shape(protocol)?;
     if metadata.format.provider != "parquet" {
         return Err(Error::unsupported(format!("data files of format {:?}", metadata.format.provider)));
-    }
-    if protocol.min_reader_version > READER_MAX {
-        return Err(refused_version("reader", protocol.min_reader_version, READER_MAX));
     }
     let listed = protocol.reader_features.iter().flatten().map(String::as_str);
     let implied = (protocol.min_reader_version == 2).then_some("columnMapping");
@@ -221,8 +221,10 @@ mod tests {
             let error = check_read(&protocol, &Metadata::default()).expect_err("contradiction");
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{protocol:?}");
         }
-        let newer = Protocol { min_reader_version: 4, min_writer_version: 8, ..features(&[], &[]) };
-        assert_eq!(check_read(&newer, &Metadata::default()).expect_err("newer").kind(), ErrorKind::Unsupported);
+        for newer in [legacy(4, 8), legacy(i32::MAX, 1)] {
+            let error = check_read(&newer, &Metadata::default()).expect_err("newer");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
     }
 
     #[test]

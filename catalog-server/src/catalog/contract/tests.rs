@@ -66,6 +66,7 @@ fn judge_silver(rules: &[ColumnRule], before: &TableHead, after: &TableHead, act
     })
 }
 
+/// LAY-4
 #[test]
 fn silver_judges_files_by_their_statistics() {
     let not_null = |name: &str| ColumnRule { nullable: Some(false), ..rule(name) };
@@ -172,6 +173,7 @@ fn silver_judges_files_by_their_statistics() {
     }
 }
 
+/// LAY-1
 #[test]
 fn silver_lists_every_broken_rule_once_per_column() {
     let head = head(COLUMNS);
@@ -197,6 +199,7 @@ fn silver_lists_every_broken_rule_once_per_column() {
     assert!(details[2].message.starts_with("2 of 3 new data file(s): a value may be as low as -1"), "{details:?}");
 }
 
+/// LAY-2
 #[test]
 fn rows_that_were_there_are_not_judged_again() {
     let head = head(COLUMNS);
@@ -284,6 +287,7 @@ fn columns_keep_what_their_layer_asks() {
     assert_eq!(judge_silver(&[typed], &head("a int"), &head("a long"), &[]), ["silver.types:a"], "told once");
 }
 
+/// LAY-3
 #[test]
 fn bronze_only_grows() {
     let before = head("a int");
@@ -324,6 +328,7 @@ fn bronze_only_grows() {
     assert_eq!(broken(&case), ["table.append_only"], "in every layer");
 }
 
+/// LAY-5
 #[test]
 fn gold_has_an_owner_and_known_upstreams() {
     let head = head("a int");

@@ -54,6 +54,10 @@ pub fn expand(paths: &[PathBuf], format: Option<InputFormat>) -> Result<Vec<Sour
         let metadata = std::fs::metadata(path).map_err(|error| named(error.into(), path))?;
         if metadata.is_dir() {
             files.extend(of_directory(path, format)?);
+        } else if !metadata.is_file() {
+            // A file is read twice, once for its types: what a pipe gave the first time would be lost.
+            return Err(named(Error::unsupported("a pipe or device can't be imported"), path)
+                .with_hint("write it to a file first"));
         } else {
             files.push(of_file(path, format, metadata.len())?);
         }
@@ -69,6 +73,16 @@ pub fn expand(paths: &[PathBuf], format: Option<InputFormat>) -> Result<Vec<Sour
 }
 
 fn of_directory(directory: &Path, format: Option<InputFormat>) -> Result<Vec<SourceFile>> {
+    if directory.join("_delta_log").is_dir() {
+        return Err(named(
+            Error::invalid("the directory is a table: not all of its files need be part of it"),
+            directory,
+        )
+        .with_hint(format!(
+            "copy its rows with `lake sql \"INSERT INTO ... SELECT * FROM '{}'\"`",
+            directory.display()
+        )));
+    }
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(|error| named(error.into(), directory))? {
         let path = entry.map_err(|error| named(error.into(), directory))?.path();
@@ -151,6 +165,11 @@ mod tests {
         assert_eq!(kind(dir.path().join("none.csv")), ErrorKind::NotFound);
         assert_eq!(kind(dir.path().to_owned()), ErrorKind::NotFound);
         assert_eq!(kind("s3://b/x.csv".into()), ErrorKind::Unsupported);
+        #[cfg(unix)]
+        assert_eq!(kind("/dev/null".into()), ErrorKind::Unsupported);
+        let table = tempfile::tempdir().expect("dir");
+        std::fs::create_dir(table.path().join("_delta_log")).expect("log");
+        assert_eq!(kind(table.path().to_owned()), ErrorKind::Invalid);
         for (name, expected) in [("x.csv.gz", ErrorKind::Unsupported), ("x.dat", ErrorKind::Invalid)] {
             std::fs::write(dir.path().join(name), "x").expect("write");
             assert_eq!(kind(dir.path().join(name)), expected, "{name}");

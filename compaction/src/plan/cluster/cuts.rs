@@ -1,6 +1,6 @@
 //! Where the curve is cut into files and buckets: near equal shares of rows, files at the corners of cells.
 
-use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+use std::f64::consts::SQRT_2;
 
 /// How rows lie on the curve, known from a sample of their keys.
 #[derive(Clone, Debug, Default)]
@@ -24,13 +24,13 @@ impl KeySpace {
     /// belongs together.
     ///
     /// Ranges are whole cells of the curve, so that their bounds are narrow in every column. A cell has about half the
-    /// rows of the next larger one: the largest that has no more than `wanted` times the root of two is taken, and
-    /// where that is less than `wanted` by as much, the cells behind it join until it is not. Rows of one key stay
-    /// together, however many they are.
+    /// rows of the next larger one: the largest that has no more than `wanted` times the root of two is taken. Where
+    /// that is less than half of `wanted`, the cells behind it join until it is not. Rows of one key stay together,
+    /// however many they are.
     pub fn cut(&self, from: u64, wanted: u64) -> Option<u64> {
         // In keys of the sample.
         let share = wanted as f64 * self.keys.len() as f64 / self.rows.max(1) as f64;
-        let (most, enough) = (share * SQRT_2, share * FRAC_1_SQRT_2);
+        let (most, enough) = (share * SQRT_2, share / 2.0);
         let start = self.keys.partition_point(|&key| key < from);
         let (mut at, mut end) = (start, from);
         loop {
