@@ -18,8 +18,7 @@ async fn main() -> Result<()> {
 
 async fn run(location: &str) -> Result<Vec<RecordBatch>> {
     let resolver = PathResolver::new(StoreOptions::default(), SystemClock::shared());
-    let session =
-        Session::builder().memory_limit_bytes(Some(256 << 20)).resolver(Arc::new(resolver)).build()?;
+    let session = Session::builder().memory_limit_bytes(Some(256 << 20)).resolver(Arc::new(resolver)).build()?;
     let trips = "select * from (values (1, 'Accra', 12.5), (2, 'Lima', 7.25), (3, 'Lima', 9.0)) t(id, city, fare)";
     session.run(&format!("create table '{location}' as {trips}")).await?;
     session.run(&format!("insert into '{location}' values (4, 'Oslo', 30.0)")).await?;

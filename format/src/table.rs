@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::ClockRef;
 use crate::error::Result;
-use crate::operation::{
-    self, AppendOptions, CreateOptions, Input, OverwriteOptions, WriteOutcome,
-};
+use crate::operation::{self, AppendOptions, CreateOptions, Input, OverwriteOptions, WriteOutcome};
 use crate::schema::StructField;
 use crate::snapshot::{At, HistoryEntry, Snapshot, history};
 use crate::store::TableRoot;

@@ -173,7 +173,11 @@ fn from_schema(error: &SchemaError) -> Error {
             Error::invalid(format!("the column {:?} is in more than one table", field.name()))
                 .with_hint(format!("write the table in front, as in t.{}", field.name()))
         }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { qualifier, name } => {
+            Error::invalid(format!("there are two columns {:?}", format!("{}.{name}", qualifier.table())))
+                .with_hint("give one of the tables another name with AS")
+        }
+        SchemaError::DuplicateUnqualifiedField { name } => {
             Error::invalid(format!("there are two columns {name:?}")).with_hint("give one of them another name with AS")
         }
     }

@@ -11,4 +11,5 @@ mod sql;
 pub use provider::LakeTableProvider;
 pub use reference::{Place, TableRef, parse_time};
 pub use resolver::{PathResolver, TableResolver};
-pub use session::{Session, SessionBuilder, SqlAnswer};
+pub use session::{Session, SessionBuilder};
+pub use sql::SqlAnswer;

@@ -4,23 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
-use futures::stream::BoxStream;
-use lake_format::{Error, Result, WriteOutcome};
+use lake_format::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::error::from_engine;
 use crate::resolver::{PathResolver, TableResolver};
-use crate::sql;
-
-/// The catalog and schema of names that are neither; users never see them.
-pub(crate) const DEFAULT_CATALOG: &str = "lake session";
-pub(crate) const DEFAULT_SCHEMA: &str = "lake session";
+use crate::sql::{self, DEFAULT_CATALOG, DEFAULT_SCHEMA, Engine, SqlAnswer};
 
 /// Consumers of memory named in the error when there is too little.
 const NAMED_CONSUMERS: usize = 3;
@@ -34,34 +27,7 @@ const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 /// Runs SQL over Lake tables. Cheap to clone; clones share the memory limit.
 #[derive(Clone, Debug)]
 pub struct Session {
-    resolver: Arc<dyn TableResolver>,
-    runtime: Arc<RuntimeEnv>,
-    config: SessionConfig,
-}
-
-/// What a statement gave.
-pub enum SqlAnswer {
-    /// Rows, as they are computed. Dropping the stream ends the query.
-    Rows {
-        /// Schema of every batch.
-        schema: SchemaRef,
-        /// The rows. An error ends them.
-        stream: BoxStream<'static, Result<RecordBatch>>,
-    },
-    /// A write. Its outcome may be unknown: see [`WriteOutcome`].
-    Written(WriteOutcome),
-    /// Nothing was to be done; the text says why.
-    Unchanged(String),
-}
-
-impl std::fmt::Debug for SqlAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Rows { schema, .. } => f.debug_struct("Rows").field("schema", schema).finish_non_exhaustive(),
-            Self::Written(outcome) => f.debug_tuple("Written").field(outcome).finish(),
-            Self::Unchanged(why) => f.debug_tuple("Unchanged").field(why).finish(),
-        }
-    }
+    engine: Engine,
 }
 
 /// Settings of a [`Session`].
@@ -126,7 +92,7 @@ impl SessionBuilder {
         let partitions = self.target_partitions.map(|count| count.max(1));
         let config = configure(self.memory_limit_bytes, partitions);
         let resolver = self.resolver.unwrap_or_else(|| Arc::new(PathResolver::default()));
-        Ok(Session { resolver, runtime, config })
+        Ok(Session { engine: Engine { resolver, runtime, config } })
     }
 }
 
@@ -193,19 +159,10 @@ impl Session {
     /// never run, `Unavailable` when the memory limit can't be kept, and whatever opening, reading and writing tables
     /// can end in. After an error nothing was written.
     pub async fn run(&self, statement: &str) -> Result<SqlAnswer> {
-        let (session, statement) = (self.clone(), statement.to_owned());
-        with_deep_stack(async move { sql::run(&session, &statement).await }).await
-    }
-
-    pub(crate) fn resolver(&self) -> &Arc<dyn TableResolver> {
-        &self.resolver
-    }
-
-    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
-        &self.runtime
-    }
-
-    pub(crate) fn config(&self) -> &SessionConfig {
-        &self.config
+        let (engine, statement) = (self.engine.clone(), statement.to_owned());
+        with_deep_stack(async move { sql::run(&engine, &statement).await }).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn unknown_actions_and_fields_are_skipped() {
-        let text = format!("{{\"zzz\":{{\"a\":1}}}}\n\n{LINE}\n{{\"txn\":{{\"appId\":\"x\",\"version\":1,\"new\":2}}}}");
+        let text =
+            format!("{{\"zzz\":{{\"a\":1}}}}\n\n{LINE}\n{{\"txn\":{{\"appId\":\"x\",\"version\":1,\"new\":2}}}}");
         assert_eq!(parse_commit(text.as_bytes(), 1).expect("LOG-2").len(), 2);
     }
 

@@ -18,11 +18,7 @@ use crate::write::Written;
 ///
 /// # Errors
 /// `NotFound` when a data file of `target` is gone, `Conflict` when anyone changed the table since `snapshot`.
-pub async fn restore(
-    snapshot: &Arc<Snapshot>,
-    committer: &dyn Committer,
-    target: &Snapshot,
-) -> Result<WriteOutcome> {
+pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target: &Snapshot) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
     let keys = |snapshot: &Snapshot| snapshot.files().iter().map(|add| FileKey::of_add(add)).collect::<HashSet<_>>();
     let (now, then) = (keys(snapshot), keys(target));
@@ -50,9 +46,12 @@ async fn check_present(target: &Snapshot, files: &[&Arc<Add>]) -> Result<()> {
     let check = |add: Arc<Add>| async move {
         let path = target.root().resolve(&add.path)?;
         if target.root().head(&path).await?.is_none() {
-            return Err(Error::not_found(format!("version {} can't be restored: a data file is gone", target.version()))
-                .with_object(target.root().name_of(&path))
-                .with_hint("nothing was changed; vacuum removes files that only old versions need"));
+            return Err(Error::not_found(format!(
+                "version {} can't be restored: a data file is gone",
+                target.version()
+            ))
+            .with_object(target.root().name_of(&path))
+            .with_hint("nothing was changed; vacuum removes files that only old versions need"));
         }
         Ok(())
     };

@@ -23,9 +23,7 @@ impl From<object_store::Error> for Error {
             E::PermissionDenied { .. } => (ErrorKind::Denied, "the store denied access"),
             E::Unauthenticated { .. } => (ErrorKind::Denied, "the store does not know these credentials"),
             E::InvalidPath { .. } => (ErrorKind::Invalid, "invalid object path"),
-            E::NotSupported { .. } | E::NotImplemented { .. } => {
-                (ErrorKind::Unsupported, "the store does not do this")
-            }
+            E::NotSupported { .. } | E::NotImplemented { .. } => (ErrorKind::Unsupported, "the store does not do this"),
             E::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, "unknown store setting"),
             _ => (ErrorKind::Unavailable, "the store did not answer as it should"),
         };

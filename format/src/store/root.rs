@@ -232,8 +232,11 @@ impl TableRoot {
             other => other.map_err(named)?,
         };
         if answer.meta.size > max_bytes {
-            return Err(Error::corrupt(format!("an object has {} bytes, over the limit of {max_bytes}", answer.meta.size))
-                .with_object(self.name_of(path)));
+            return Err(Error::corrupt(format!(
+                "an object has {} bytes, over the limit of {max_bytes}",
+                answer.meta.size
+            ))
+            .with_object(self.name_of(path)));
         }
         Ok(Some(answer.bytes().await.map_err(named)?))
     }

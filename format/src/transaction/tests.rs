@@ -45,8 +45,7 @@ impl Bench {
     }
 
     async fn live(&self) -> Vec<String> {
-        let mut paths: Vec<String> =
-            self.load(&self.truth).await.files().iter().map(|add| add.path.clone()).collect();
+        let mut paths: Vec<String> = self.load(&self.truth).await.files().iter().map(|add| add.path.clone()).collect();
         paths.sort_unstable();
         paths
     }
@@ -80,7 +79,8 @@ fn version(outcome: &Outcome) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_recognised_as_our_own_commit() {
-    for failure in [Failure::Unavailable, Failure::Reset, Failure::Timeout, Failure::AlreadyExists, Failure::Precondition]
+    for failure in
+        [Failure::Unavailable, Failure::Reset, Failure::Timeout, Failure::AlreadyExists, Failure::Precondition]
     {
         let bench = Bench::new().await;
         let base = bench.load(&bench.root).await;
@@ -184,7 +184,8 @@ async fn the_commit_tells_where_it_came_from() {
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_that_fails_never_fails_the_commit() {
     let bench = Bench::new().await;
-    let rule = Rule::new(Fault::ErrorBefore(Failure::Unavailable)).on_changes().path("*checkpoint*").label("checkpoint");
+    let rule =
+        Rule::new(Fault::ErrorBefore(Failure::Unavailable)).on_changes().path("*checkpoint*").label("checkpoint");
     bench.faults.add(rule);
     let mut head = bench.load(&bench.root).await;
     for n in 1..=10 {

@@ -21,7 +21,8 @@ use url::Url;
 fn batch(from: i64, to: i64) -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..to));
     let names: ArrayRef = Arc::new((from..to).map(|i| (i % 5 != 2).then(|| format!("n{i}"))).collect::<StringArray>());
-    let places: ArrayRef = Arc::new((from..to).map(|i| Some(["US/East", "a b"][i as usize % 2])).collect::<StringArray>());
+    let places: ArrayRef =
+        Arc::new((from..to).map(|i| Some(["US/East", "a b"][i as usize % 2])).collect::<StringArray>());
     RecordBatch::try_from_iter([("id", ids), ("name", names), ("place", places)]).expect("batch")
 }
 

@@ -167,8 +167,8 @@ fn roughly(predicate: Predicate) -> Translated {
     Translated { predicate, exact: false }
 }
 
-/// The engine orders floats by their bits' total order, the scan by value with NaN above all: on zeros and NaN they
-/// differ. What is said of floats is therefore wide enough for both, and the engine looks again.
+/// For the scan every NaN is above all numbers; the engine tells a NaN with a sign from one without, and not alike in
+/// all places. What is said of floats is kept wide, and the engine looks again at the rows that are left.
 fn ordered(column: &Found, op: CompareOp, value: Scalar) -> Translated {
     let path = column.path.clone();
     if !is_float(&column.data_type) || value.is_null() {

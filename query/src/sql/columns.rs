@@ -397,7 +397,7 @@ mod tests {
         let of = |text: &str| spelled(text, &[]);
         assert_eq!(
             of("SELECT bronze.orders.id, orders.id, bronze.x, lake.bronze.orders.id FROM lake.bronze.orders@v3"),
-            r#"SELECT orders.id, orders.id, bronze.x, orders.id FROM "lake table 1" AS orders"#
+            r#"SELECT orders.id, orders.id, bronze.x, orders.id FROM "lake.bronze.orders@v3" AS orders"#
         );
         assert_eq!(
             of("SELECT ORDERS.* FROM lake.bronze.orders"),
@@ -410,7 +410,7 @@ mod tests {
         );
         assert_eq!(
             of("SELECT bronze.orders.* FROM bronze.orders@v1"),
-            r#"SELECT orders.* FROM "lake table 1" AS orders"#
+            r#"SELECT orders.* FROM "bronze.orders@v1" AS orders"#
         );
     }
 }

@@ -13,28 +13,28 @@ use datafusion::sql::sqlparser::ast::{
 use lake_format::schema::{DataType, StructField, StructType, from_arrow, parse_declaration, to_arrow};
 use lake_format::{CreateOptions, Error, ErrorKind, Input, Result};
 
+use super::engine::{Engine, SqlAnswer};
 use super::outputs::name_apart;
 use super::plan::{Planned, plan};
 use super::refuse::refused_part;
 use super::tables::target;
 use crate::error::from_engine;
 use crate::reference::{Place, TableRef};
-use crate::session::{Session, SqlAnswer};
 
 /// Runs CREATE TABLE, with the rows of its query if it has one.
-pub(super) async fn create(session: &Session, create: CreateTable) -> Result<SqlAnswer> {
+pub(super) async fn create(engine: &Engine, create: CreateTable) -> Result<SqlAnswer> {
     check_clauses(&create)?;
     let place = target(&create.name)?;
     let partition_columns = partition_columns(&create.hive_distribution)?;
     let properties = properties(&create.table_options)?;
-    if create.if_not_exists && exists(session, &place).await? {
+    if create.if_not_exists && exists(engine, &place).await? {
         return Ok(there_already(&place));
     }
     let (schema, input) = match create.query {
         Some(_) if !create.columns.is_empty() => {
             return Err(refused_part("a list of columns in front of AS SELECT"));
         }
-        Some(query) => from_query(session, query).await?,
+        Some(query) => from_query(engine, query).await?,
         None => {
             let schema = declared(&create.columns)?;
             let input = Input::from_batches(to_arrow(&schema)?, Vec::new());
@@ -42,7 +42,7 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sql
         }
     };
     let options = CreateOptions { schema, partition_columns, properties, ..CreateOptions::default() };
-    match session.resolver().create(&place, options, input).await {
+    match engine.resolver.create(&place, options, input).await {
         Ok(outcome) => Ok(SqlAnswer::Written(outcome)),
         Err(error) if create.if_not_exists && error.kind() == ErrorKind::AlreadyExists => Ok(there_already(&place)),
         Err(error) => Err(error),
@@ -53,8 +53,8 @@ fn there_already(place: &Place) -> SqlAnswer {
     SqlAnswer::Unchanged(format!("the table {place} is there already"))
 }
 
-async fn exists(session: &Session, place: &Place) -> Result<bool> {
-    match session.resolver().open(&TableRef::newest(place.clone())).await {
+async fn exists(engine: &Engine, place: &Place) -> Result<bool> {
+    match engine.resolver.open(&TableRef::newest(place.clone())).await {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -163,9 +163,9 @@ fn declared(columns: &[ColumnDef]) -> Result<StructType> {
     Ok(StructType::new(fields.collect::<Result<_>>()?))
 }
 
-async fn from_query(session: &Session, mut query: Box<Query>) -> Result<(StructType, Input)> {
+async fn from_query(engine: &Engine, mut query: Box<Query>) -> Result<(StructType, Input)> {
     name_apart(&mut query);
-    let (Planned { state, plan }, _) = plan(session, Statement::Query(query), None).await?;
+    let (Planned { state, plan }, _) = plan(engine, Statement::Query(query), None).await?;
     let plan = storable(plan)?;
     let (schema, batches) = Planned { state, plan }.stream().await?;
     let table = columns_of(&schema)?;

@@ -9,14 +9,14 @@ use futures::{StreamExt, stream};
 use lake_format::snapshot::At;
 use lake_format::{Error, Result};
 
+use super::engine::{Engine, SqlAnswer};
 use super::tables::reference;
-use crate::session::{Session, SqlAnswer};
 
 /// Name, type and nullability of each column of the table `name`.
-pub(super) async fn describe(session: &Session, name: &ObjectName) -> Result<SqlAnswer> {
+pub(super) async fn describe(engine: &Engine, name: &ObjectName) -> Result<SqlAnswer> {
     let (reference, _) = reference(name)?;
     let named = |error: Error| error.with_object(reference.to_string());
-    let table = session.resolver().open(&reference).await.map_err(named)?;
+    let table = engine.resolver.open(&reference).await.map_err(named)?;
     let columns = match reference.at {
         At::Latest => Arc::clone(table.snapshot().schema()),
         at => Arc::clone(table.at(at).await.map_err(named)?.schema()),

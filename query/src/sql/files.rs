@@ -50,6 +50,11 @@ impl DataFile {
         (!Path::new(path).is_dir()).then(|| Self { path: path.to_owned(), kind: *kind })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The file's name without its ending.
     pub(super) fn stem(&self) -> &str {
         Path::new(&self.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or(&self.path)

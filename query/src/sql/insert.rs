@@ -9,15 +9,15 @@ use lake_format::scan::read_schema;
 use lake_format::schema::{DataType, PrimitiveType, StructField, StructType};
 use lake_format::{AppendOptions, Error, Input, OverwriteOptions, Result};
 
+use super::engine::{Engine, SqlAnswer};
 use super::outputs::name_apart;
 use super::plan::{Planned, plan};
 use super::refuse::refused_part;
 use super::tables::target;
 use crate::error::{from_engine, listed, nearest};
-use crate::session::{Session, SqlAnswer};
 
 /// Runs INSERT INTO and INSERT OVERWRITE.
-pub(super) async fn insert(session: &Session, insert: Insert) -> Result<SqlAnswer> {
+pub(super) async fn insert(engine: &Engine, insert: Insert) -> Result<SqlAnswer> {
     check_clauses(&insert)?;
     let TableObject::TableName(name) = &insert.table else {
         return Err(refused_part("an INSERT into anything but a table"));
@@ -25,7 +25,7 @@ pub(super) async fn insert(session: &Session, insert: Insert) -> Result<SqlAnswe
     let place = target(name)?;
     let Some(mut source) = insert.source else { return Err(refused_part("INSERT without SELECT or VALUES")) };
     name_apart(&mut source);
-    let (Planned { state, plan }, table) = plan(session, Statement::Query(source), Some(&place)).await?;
+    let (Planned { state, plan }, table) = plan(engine, Statement::Query(source), Some(&place)).await?;
     let mut table = table.ok_or_else(|| Error::internal("the table was not opened").with_object(place.to_string()))?;
     table.snapshot().check_writable()?;
     let columns = targets(table.snapshot().schema(), &insert.columns)?;

@@ -100,8 +100,12 @@ impl VisitorMut for Namer {
     }
 }
 
-/// What the engine takes for the same: subqueries have no text of their own, and case counts in quotes alone.
-fn text_of(expr: &Expr) -> String {
+/// What the engine takes for the same: a conversion is called like what is converted, subqueries have no text of their
+/// own, and case counts in quotes alone.
+fn text_of(mut expr: &Expr) -> String {
+    while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
+        expr = inner;
+    }
     match expr {
         Expr::Subquery(_) => "subquery".to_owned(),
         Expr::Exists { .. } => "exists".to_owned(),
@@ -141,5 +145,6 @@ mod tests {
         assert_eq!(named("SELECT 1, 2, 1, 1"), r#"SELECT 1, 2, 1 AS "1:1", 1 AS "1:2""#);
         assert_eq!(named("SELECT (SELECT 1), (SELECT 2)"), r#"SELECT (SELECT 1), (SELECT 2) AS "subquery:1""#);
         assert_eq!(named("SELECT 'a', 'A'"), "SELECT 'a', 'A'");
+        assert_eq!(named("SELECT a::INT, a::TEXT"), r#"SELECT a::INT, a::TEXT AS "a:1""#);
     }
 }

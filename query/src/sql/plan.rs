@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
@@ -19,13 +19,14 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStat
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{AnalyzeFormat, AnalyzeFormatKind, Query, Statement};
+use datafusion::sql::sqlparser::ast::{AnalyzeFormat, AnalyzeFormatKind, DescribeAlias, Query, Statement};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use lake_format::snapshot::At;
 use lake_format::{Error, Result, Snapshot, Table};
 
 use super::columns::spell;
+use super::engine::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Engine, SqlAnswer};
 use super::joins::resolve_using;
 use super::outputs::{Names, name_apart};
 use super::refuse::{refused, refused_part};
@@ -33,7 +34,6 @@ use super::tables::{Named, Source, find};
 use crate::error::from_engine;
 use crate::provider::LakeTableProvider;
 use crate::reference::{Place, TableRef};
-use crate::session::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Session, SqlAnswer};
 
 /// Tables opened at once.
 const CONCURRENT_OPENS: usize = 8;
@@ -45,7 +45,7 @@ pub(super) struct Planned {
 }
 
 /// Runs a SELECT or an EXPLAIN of one.
-pub(super) async fn rows(session: &Session, mut statement: Statement) -> Result<SqlAnswer> {
+pub(super) async fn rows(engine: &Engine, mut statement: Statement) -> Result<SqlAnswer> {
     let names = match &mut statement {
         Statement::Query(query) => {
             name_apart(query);
@@ -53,8 +53,13 @@ pub(super) async fn rows(session: &Session, mut statement: Statement) -> Result<
         }
         _ => Names::default(),
     };
-    let (planned, _) = plan(session, statement, None).await?;
+    let explains = matches!(statement, Statement::Explain { describe_alias: DescribeAlias::Explain, .. });
+    let (planned, _) = plan(engine, statement, None).await?;
     let (schema, stream) = planned.stream().await?;
+    if explains {
+        let stream = stream.map(|batch| batch.map(|batch| by_line(&batch).unwrap_or(batch)));
+        return Ok(SqlAnswer::Rows { schema, stream: stream.boxed() });
+    }
     let Some(renamed) = names.apply(&schema) else { return Ok(SqlAnswer::Rows { schema, stream }) };
     let schema = Arc::clone(&renamed);
     let stream = stream.map(move |batch| {
@@ -69,20 +74,20 @@ pub(super) async fn rows(session: &Session, mut statement: Statement) -> Result<
 /// Opens the tables of `statement` and plans it. `target` is opened along with them, so that a statement which reads
 /// what it writes sees one version.
 pub(super) async fn plan(
-    session: &Session,
+    engine: &Engine,
     mut statement: Statement,
     target: Option<&Place>,
 ) -> Result<(Planned, Option<Table>)> {
-    let mut config = session.config().clone();
+    let mut config = engine.config.clone();
     if let Some(format) = explain_format(&mut statement)? {
         config.options_mut().explain.format = format;
     }
     let query = query_of(&mut statement)?;
     let found = find(query)?;
-    let mut opened = Opened::open(session, &found, target).await?;
+    let mut opened = Opened::open(engine, &found, target).await?;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(Arc::clone(session.runtime()))
+        .with_runtime_env(Arc::clone(&engine.runtime))
         .with_default_features()
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .build();
@@ -111,6 +116,17 @@ pub(super) async fn plan(
     let plan = guarded(planning).await?;
     let target = target.and_then(|place| opened.tables.remove(place));
     Ok((Planned { state, plan }, target))
+}
+
+/// An explanation with one row for each line of a plan; `None` for rows of another shape.
+fn by_line(batch: &RecordBatch) -> Option<RecordBatch> {
+    let column = |at: usize| batch.columns().get(at)?.as_string_opt::<i32>();
+    let (kinds, plans) = (column(0)?, column(1)?);
+    let rows =
+        kinds.iter().zip(plans).flat_map(|(kind, plan)| plan.unwrap_or_default().lines().map(move |line| (kind, line)));
+    let (kinds, lines): (Vec<Option<&str>>, Vec<&str>) = rows.unzip();
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(kinds)), Arc::new(StringArray::from(lines))];
+    RecordBatch::try_new(batch.schema(), columns).ok()
 }
 
 /// Takes the format out of an EXPLAIN. The parser's names for formats are not the engine's.
@@ -182,7 +198,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    async fn open(session: &Session, found: &[Named], target: Option<&Place>) -> Result<Self> {
+    async fn open(engine: &Engine, found: &[Named], target: Option<&Place>) -> Result<Self> {
         let sources = found.iter().filter_map(|named| match &named.source {
             Source::Table(reference) => Some(&reference.place),
             Source::File(_) => None,
@@ -192,7 +208,7 @@ impl Opened {
         places.dedup();
         let open = |place: Place| async move {
             let reference = TableRef::newest(place);
-            let table = session.resolver().open(&reference).await;
+            let table = engine.resolver.open(&reference).await;
             let table = table.map_err(|error| error.with_object(reference.place.to_string()))?;
             Ok::<_, Error>((reference.place, table))
         };

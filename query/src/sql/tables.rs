@@ -232,10 +232,25 @@ impl Finder {
             }
             _ => Vec::new(),
         };
-        let key = kept.unwrap_or_else(|| TableReference::bare(format!("lake table {}", self.found.len() + 1)));
+        let key = kept.unwrap_or_else(|| TableReference::bare(self.key(&source)));
         let named = Named { source, name: key, parts: in_catalog };
         self.found.push(named.clone());
         Ok(named)
+    }
+
+    /// What the engine calls a table that has no name in parts: its reference, which no WITH clause gives by accident.
+    fn key(&self, source: &Source) -> String {
+        let mut key = match source {
+            Source::Table(reference) => reference.to_string(),
+            Source::File(file) => file.path().to_owned(),
+        };
+        if !key.contains(['/', '@', '.']) {
+            key.insert_str(0, "./");
+        }
+        while self.found.iter().any(|known| known.name.table() == key) {
+            key.push('\'');
+        }
+        key
     }
 
     /// Whether a WITH clause around defines `name`.
@@ -383,13 +398,14 @@ mod tests {
     fn names_in_parts_stay_and_everything_else_gets_an_alias() {
         let of = |text: &str| rewritten(text).unwrap().0;
         assert_eq!(of("SELECT * FROM lake.Bronze.orders o"), "SELECT * FROM lake.Bronze.orders o");
-        assert_eq!(of("SELECT * FROM './trips'"), r#"SELECT * FROM "lake table 1" AS trips"#);
-        assert_eq!(of("SELECT * FROM trips"), r#"SELECT * FROM "lake table 1" AS trips"#);
-        assert_eq!(of("SELECT * FROM `s3://b/my-t/` x"), r#"SELECT * FROM "lake table 1" x"#);
-        assert_eq!(of(r#"SELECT * FROM "/a/my-t""#), r#"SELECT * FROM "lake table 1" AS "my-t""#);
-        assert_eq!(of("SELECT * FROM a.b@v3"), r#"SELECT * FROM "lake table 1" AS b"#);
-        assert_eq!(of("SELECT * FROM a.b VERSION AS OF 3 WHERE x"), r#"SELECT * FROM "lake table 1" AS b WHERE x"#);
-        assert_eq!(of(r#"SELECT * FROM "a.b""#), r#"SELECT * FROM "lake table 1" AS b"#);
+        assert_eq!(of("SELECT * FROM './trips'"), r#"SELECT * FROM "./trips" AS trips"#);
+        assert_eq!(of("SELECT * FROM trips"), r#"SELECT * FROM "./trips" AS trips"#);
+        assert_eq!(of("SELECT * FROM `s3://b/my-t/` x"), r#"SELECT * FROM "s3://b/my-t/" x"#);
+        assert_eq!(of(r#"SELECT * FROM "/a/my-t""#), r#"SELECT * FROM "/a/my-t" AS "my-t""#);
+        assert_eq!(of("SELECT * FROM a.b@v3"), r#"SELECT * FROM "a.b@v3" AS b"#);
+        assert_eq!(of("SELECT * FROM a.b VERSION AS OF 3 WHERE x"), r#"SELECT * FROM "a.b@v3" AS b WHERE x"#);
+        assert_eq!(of(r#"SELECT * FROM "a.b""#), r#"SELECT * FROM "a.b" AS b"#);
+        assert_eq!(of("SELECT * FROM t, './t' u"), r#"SELECT * FROM "./t" AS t, "./t'" u"#);
         assert_eq!(of("SELECT * FROM range(3) r"), "SELECT * FROM range(3) r");
     }
 
@@ -450,6 +466,28 @@ mod tests {
             "SELECT 1 FROM a.b FOR UPDATE",
         ] {
             assert_eq!(rewritten(text).expect_err(text).kind(), ErrorKind::Unsupported, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(
+            words in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "SELECT", "FROM", "WITH", "AS", "(", ")", ",", "a", "b.c", "a.b.c", "'x.csv'", "\"./t\"", "@v1",
+                    "@2026-01-31", "VERSION AS OF", "TIMESTAMP AS OF", "1", "'s'", "*", "JOIN", "USING", "ON", "WHERE",
+                    "UNION", "IN", "EXISTS", "CASE", "WHEN", "THEN", "END", "INSERT INTO", "VALUES", "CREATE TABLE",
+                    ";", "[", "]", "::", "INT", "-", "é", "@", ".", "/*", "*/", "--", "\n", "$1", "NOT", "IS NULL",
+                    "EXPLAIN", "DESCRIBE", "RECURSIVE", "LATERAL", "NATURAL", "FOR", "OF", "E'\\", "U&'", "`", "\"",
+                ]),
+                0..25,
+            ),
+            between in proptest::sample::select(vec!["", " "]),
+        ) {
+            let text = words.join(between);
+            if let Ok(Statement::Query(mut query)) = parse(&text) {
+                let _ = find(&mut query);
+            }
         }
     }
 

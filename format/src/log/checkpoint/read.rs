@@ -7,7 +7,9 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow_schema::DataType as ArrowType;
 
-use crate::action::{Action, Add, DeletionVectorDescriptor, DomainMetadata, Metadata, Protocol, Remove, TableFormat, Txn};
+use crate::action::{
+    Action, Add, DeletionVectorDescriptor, DomainMetadata, Metadata, Protocol, Remove, TableFormat, Txn,
+};
 use crate::error::{Error, Result};
 use crate::store::{ObjectInfo, TableRoot, parquet};
 
@@ -85,7 +87,8 @@ impl<'a> Fields<'a> {
 
     fn cast(&self, field: &str, to: &ArrowType) -> Result<Option<ArrayRef>> {
         let Some(array) = self.array.column_by_name(field) else { return Ok(None) };
-        let cast = arrow_cast::cast(array, to).map_err(|e| wrong_type(&format!("{}.{field}", self.name)).with_source(e))?;
+        let cast =
+            arrow_cast::cast(array, to).map_err(|e| wrong_type(&format!("{}.{field}", self.name)).with_source(e))?;
         Ok(Some(cast))
     }
 

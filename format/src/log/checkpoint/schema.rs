@@ -39,7 +39,13 @@ fn texts(name: &str) -> Field {
 
 /// Fields of a deletion vector.
 pub(super) fn vector_fields() -> Fields {
-    Fields::from(vec![text("storageType"), text("pathOrInlineDv"), int("offset"), int("sizeInBytes"), long("cardinality")])
+    Fields::from(vec![
+        text("storageType"),
+        text("pathOrInlineDv"),
+        int("offset"),
+        int("sizeInBytes"),
+        long("cardinality"),
+    ])
 }
 
 /// Fields of `protocol`.

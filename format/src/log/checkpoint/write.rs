@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow_array::builder::{
+    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray, new_null_array};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Fields};
@@ -230,9 +232,7 @@ fn domain_column(domains: &[&DomainMetadata]) -> Result<StructArray> {
     structure(schema::domain_fields(), columns, None)
 }
 
-fn vector_column<'a>(
-    vectors: impl Iterator<Item = Option<&'a DeletionVectorDescriptor>> + Clone,
-) -> Result<ArrayRef> {
+fn vector_column<'a>(vectors: impl Iterator<Item = Option<&'a DeletionVectorDescriptor>> + Clone) -> Result<ArrayRef> {
     let valid: Vec<bool> = vectors.clone().map(|vector| vector.is_some()).collect();
     let columns = vec![
         text(vectors.clone().map(|vector| vector.map(|v| v.storage_type.as_str()))),

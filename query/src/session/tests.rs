@@ -247,6 +247,7 @@ async fn explain_shows_what_is_pruned() {
     let plan = lake.explain("SELECT id FROM bronze.orders WHERE day = DATE '2026-01-02' AND id > 150").await;
     assert!(plan.contains("version=4, files=1 of 4, skipped by partition=3, skipped by statistics=0"), "{plan}");
     assert!(plan.contains("columns=[id]") && plan.contains("predicate="), "{plan}");
+    assert!(plan.lines().all(|line| line.starts_with("logical_plan ") || line.starts_with("physical_plan ")), "{plan}");
     assert!(!plan.contains("FilterExec"), "the scan answers this exactly: {plan}");
     let plan = lake.explain("SELECT * FROM bronze.orders WHERE id BETWEEN 120 AND 130").await;
     assert!(plan.contains("files=1 of 4, skipped by partition=0, skipped by statistics=3"), "{plan}");
