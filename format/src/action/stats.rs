@@ -302,14 +302,24 @@ fn bound_text(value: &Scalar, side: Side) -> Option<String> {
             Side::Max => upper_prefix(text).map(|text| quoted(&text)),
         },
         Scalar::Date(days) => format_date(*days).filter(|text| plain_year(text)).map(|text| quoted(&text)),
-        // Cut downwards on both sides: that is the format, and readers make up for it.
         Scalar::Timestamp(micros) => {
-            format_moment(*micros, 'T', 3).filter(|text| plain_year(text)).map(|text| quoted(&(text + "Z")))
+            let text = format_moment(outward_ms(*micros, side)?, 'T', 3);
+            text.filter(|text| plain_year(text)).map(|text| quoted(&(text + "Z")))
         }
         Scalar::TimestampNtz(micros) => {
-            format_moment(*micros, 'T', 3).filter(|text| plain_year(text)).map(|text| quoted(&text))
+            let text = format_moment(outward_ms(*micros, side)?, 'T', 3);
+            text.filter(|text| plain_year(text)).map(|text| quoted(&text))
         }
         Scalar::Decimal { unscaled, scale, .. } => Some(decimal_text(*unscaled, *scale)),
+    }
+}
+
+/// The whole millisecond that still encloses the value, for readers that take a maximum at its word. Readers that
+/// widen it, because other writers cut downwards, are a millisecond more careful than they need be.
+fn outward_ms(micros: i64, side: Side) -> Option<i64> {
+    match side {
+        Side::Min => Some(micros),
+        Side::Max => micros.checked_add(999).map(|up| up.div_euclid(1000) * 1000),
     }
 }
 

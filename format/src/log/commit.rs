@@ -110,9 +110,8 @@ fn check_count(actions: &[Action], version: u64) -> Result<()> {
 /// One line: an object with one known key, or with unknown keys alone.
 fn parse_line(line: &[u8]) -> Result<Option<Action>, serde_json::Error> {
     use serde::de::Error as _;
-    use std::collections::BTreeMap;
 
-    let fields: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_slice(line)?;
+    let Fields(fields) = serde_json::from_slice(line)?;
     let mut found = None;
     for (key, value) in fields {
         let text = value.get();
@@ -135,6 +134,33 @@ fn parse_line(line: &[u8]) -> Result<Option<Action>, serde_json::Error> {
         }
     }
     Ok(found)
+}
+
+/// The fields of an object as written, so that a key given twice is seen.
+struct Fields(Vec<(String, Box<serde_json::value::RawValue>)>);
+
+impl<'de> serde::Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of one action")
+            }
+
+            fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::with_capacity(1);
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
 }
 
 /// Reads version `version`; `None` when it is not there.
@@ -183,10 +209,19 @@ pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock
     }))
 }
 
-/// Whether the version is ours (`true`), another's (`false`) or not to be seen (`None`).
+/// Whether the version is ours (`true`), another's (`false`) or not to be seen (`None`). Bytes that are neither ours
+/// nor a whole commit of somebody else prove nothing: the read may have been cut short.
 async fn holder(root: &TableRoot, path: &object_store::path::Path, body: &CommitBody) -> Result<Option<bool>> {
     let Some(bytes) = root.get_small(path, MAX_COMMIT_BYTES).await? else { return Ok(None) };
-    Ok(Some(bytes == body.bytes))
+    if bytes == body.bytes {
+        return Ok(Some(true));
+    }
+    let actions = parse_commit(&bytes, body.version)?;
+    let theirs = CommitRecord { version: body.version, actions, modified_ms: 0 };
+    if theirs.txn_id() == Some(body.txn_id.to_string().as_str()) {
+        return Err(Error::new(ErrorKind::Unavailable, "our commit was read back with other bytes"));
+    }
+    Ok(Some(false))
 }
 
 #[cfg(test)]
@@ -210,6 +245,8 @@ mod tests {
             (LINE[..LINE.len() / 2].to_owned(), "torn"),
             (format!("{LINE}\n{}", &LINE[..9]), "torn"),
             ("[1]".to_owned(), "can't be parsed"),
+            (format!("{{\"txn\":{{\"appId\":\"a\",\"version\":1}},{}", &LINE[1..]), "can't be parsed"),
+            (format!("{},{}", &LINE[..LINE.len() - 1], &LINE[1..]), "can't be parsed"),
             ("{\"add\":7}".to_owned(), "can't be parsed"),
             ("\0\0\0".to_owned(), "can't be parsed"),
             (format!("{{\"commitInfo\":{{\"lake.numActions\":2}}}}\n{LINE}\n"), "torn"),

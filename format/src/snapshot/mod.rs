@@ -172,7 +172,8 @@ impl Snapshot {
 
     /// Bytes of all live files.
     pub fn size_bytes(&self) -> u64 {
-        self.files().iter().map(|add| u64::try_from(add.size).unwrap_or(0)).sum()
+        let size = |add: &Arc<Add>| u64::try_from(add.size).unwrap_or(0);
+        self.files().iter().map(size).fold(0, u64::saturating_add)
     }
 
     /// Rows of all live files, from their statistics; `None` when one file has none.
@@ -181,7 +182,7 @@ impl Snapshot {
             let stats = Stats::parse(add.stats.as_deref()?)?;
             u64::try_from(stats.num_records?).ok()
         };
-        self.files().iter().map(rows).sum()
+        self.files().iter().map(rows).try_fold(0_u64, |total, rows| total.checked_add(rows?))
     }
 
     /// Whether Lake may write to this table.

@@ -5,33 +5,38 @@ use std::io::Write;
 use std::path::Path;
 
 /// What became of a local create.
+#[derive(Debug)]
 pub(super) enum Created {
     /// The file is there, and so is its name, on disk.
     Yes,
     /// The name was taken.
     Taken,
+    /// The name never appeared.
+    No(std::io::Error),
+    /// The name is there; whether it would outlive a crash is not known.
+    Unsynced(std::io::Error),
 }
 
 /// Creates `path` with `bytes` if nothing has that name. `temporary` is a free name in the same directory.
 /// The contents are synced before the name appears and the directory after, so a crash leaves all or nothing.
-pub(super) fn create_durable(path: &Path, temporary: &Path, bytes: &[u8]) -> std::io::Result<Created> {
+pub(super) fn create_durable(path: &Path, temporary: &Path, bytes: &[u8]) -> Created {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    create_directories(directory)?;
     let written = (|| {
+        create_directories(directory)?;
         let mut file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
         file.write_all(bytes)?;
         file.sync_all()
     })();
     if let Err(error) = written {
         let _ = fs::remove_file(temporary);
-        return Err(error);
+        return Created::No(error);
     }
     let linked = fs::hard_link(temporary, path);
     let _ = fs::remove_file(temporary);
     match linked {
-        Ok(()) => sync_directory(directory).map(|()| Created::Yes),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(Created::Taken),
-        Err(error) => Err(error),
+        Ok(()) => sync_directory(directory).map_or_else(Created::Unsynced, |()| Created::Yes),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Created::Taken,
+        Err(error) => Created::No(error),
     }
 }
 
@@ -66,13 +71,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_fails_before_the_name_appears_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let blocked = folder.path().join("file");
+        fs::write(&blocked, "in the way of a directory").expect("file");
+        let created = create_durable(&blocked.join("1.json"), &blocked.join(".1"), b"one");
+        assert!(matches!(created, Created::No(_)), "COM-4: {created:?}");
+    }
+
+    #[test]
     fn the_second_create_finds_the_name_taken_and_changes_nothing() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a/b/1.json");
         let temporary = |n: u8| folder.path().join(format!("a/b/.{n}"));
-        assert!(matches!(create_durable(&path, &temporary(1), b"one").expect("first"), Created::Yes));
-        let second = create_durable(&path, &temporary(2), b"two").expect("COM-7: synced, then named");
-        assert!(matches!(second, Created::Taken));
+        let first = create_durable(&path, &temporary(1), b"one");
+        assert!(matches!(first, Created::Yes), "COM-7: synced, then named: {first:?}");
+        assert!(matches!(create_durable(&path, &temporary(2), b"two"), Created::Taken));
         assert_eq!(fs::read(&path).expect("read"), b"one");
         assert_eq!(fs::read_dir(folder.path().join("a/b")).expect("list").count(), 1, "no temporary file stays");
     }

@@ -32,9 +32,10 @@ pub async fn put_if_absent(root: &TableRoot, path: &Path, bytes: Bytes, clock: &
         ));
         let written = tokio::task::spawn_blocking(move || create_durable(&target, &temporary, &bytes)).await;
         return match written {
-            Ok(Ok(Created::Yes)) => PutAnswer::Created,
-            Ok(Ok(Created::Taken)) => PutAnswer::Exists,
-            Ok(Err(error)) => PutAnswer::Unsettled(error.into()),
+            Ok(Created::Yes) => PutAnswer::Created,
+            Ok(Created::Taken) => PutAnswer::Exists,
+            Ok(Created::No(error)) => PutAnswer::Refused(Error::from(error).with_object(root.name_of(path))),
+            Ok(Created::Unsynced(error)) => PutAnswer::Unsettled(error.into()),
             Err(error) => PutAnswer::Unsettled(Error::internal("a local write was cut short").with_source(error)),
         };
     }

@@ -55,10 +55,12 @@ impl TableRoot {
     /// # Errors
     /// `Invalid` for an address that can't be a table's, `Unsupported` for another scheme.
     pub fn open(location: &str, options: &StoreOptions) -> Result<Self> {
-        let location = location.trim_end_matches('/');
-        if location.is_empty() {
-            return Err(Error::invalid("a table needs a path or URL other than the root"));
+        let scheme = location.split_once("://").map(|(scheme, _)| scheme);
+        let trimmed = location.trim_end_matches('/');
+        if trimmed.is_empty() || scheme.is_some_and(|scheme| trimmed.len() <= scheme.len() + 1) {
+            return Err(Error::invalid("a table needs a path or URL other than the root").with_object(location));
         }
+        let location = trimmed;
         match location.split_once("://") {
             None => Self::open_local(PathBuf::from(location)),
             Some(("file", _)) => {
@@ -91,6 +93,11 @@ impl TableRoot {
         full.extend(rest.iter().rev());
         let url = Url::from_directory_path(&full)
             .map_err(|()| Error::invalid("not a local path").with_object(full.display().to_string()))?;
+        if full.is_file() {
+            return Err(Error::invalid("a file is there, and a table is a folder")
+                .with_object(full.display().to_string())
+                .with_hint("`lake import TABLE FILE` makes a table of a file"));
+        }
         let prefix = Path::parse(full.to_str().unwrap_or_default().trim_start_matches('/'))
             .map_err(|e| invalid_location(&full.display().to_string(), e))?;
         if prefix.as_ref().is_empty() {
@@ -194,20 +201,18 @@ impl TableRoot {
 
     /// The part of an absolute path or URL below the root.
     fn relative_of<'a>(&self, absolute: &'a str) -> Option<&'a str> {
-        let root = if self.local {
+        if self.local {
             let path = absolute.strip_prefix("file:").unwrap_or(absolute);
             let path = path.strip_prefix("//").unwrap_or(path);
             return path.strip_prefix('/')?.strip_prefix(self.prefix.as_ref())?.strip_prefix('/');
-        } else {
-            self.url.as_str()
-        };
-        let scheme_free = |text: &'a str| text.strip_prefix("s3a://").or_else(|| text.strip_prefix("s3://"));
-        match scheme_free(absolute) {
-            Some(rest) => {
-                let own = root.strip_prefix("s3a://").or_else(|| root.strip_prefix("s3://"))?;
-                rest.strip_prefix(own)
-            }
-            None => absolute.strip_prefix(root),
+        }
+        // `absolute` is decoded, so the own address must be too.
+        let root = decode_path(self.url.as_str()).ok()?;
+        let scheme_free =
+            |text: &str| ["s3a://", "s3://"].iter().find_map(|scheme| text.strip_prefix(scheme)).map(str::len);
+        match (scheme_free(absolute), scheme_free(&root)) {
+            (Some(theirs), Some(own)) => absolute[absolute.len() - theirs..].strip_prefix(&root[root.len() - own..]),
+            _ => absolute.strip_prefix(root.as_str()),
         }
     }
 
@@ -366,6 +371,12 @@ mod s3 {
                 return Err(Error::invalid("an S3 access key needs both its id and its secret"));
             }
             (None, None) if options.anonymous => builder = builder.with_skip_signature(true),
+            // Only AWS itself has machines that hand out keys.
+            (None, None) if options.endpoint.is_some() => {
+                return Err(Error::denied("no access key is set for the S3 endpoint")
+                    .with_object(options.endpoint.clone().unwrap_or_default())
+                    .with_hint("set LAKE_S3_ACCESS_KEY_ID and LAKE_S3_SECRET_ACCESS_KEY, or a profile"));
+            }
             (None, None) => {}
         }
         Ok(builder)
@@ -415,6 +426,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_file_is_no_table() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("trips.csv");
+        std::fs::write(&file, "id").expect("file");
+        let error = TableRoot::open(&file.to_string_lossy(), &StoreOptions::default()).expect_err("a file");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+
     #[cfg(feature = "s3")]
     #[test]
     fn a_bucket_is_no_table_and_plain_http_stays_on_this_machine() {
@@ -424,12 +444,16 @@ mod tests {
         };
         assert_eq!(open("s3://bucket", None).expect_err("bucket").kind(), ErrorKind::Invalid);
         assert_eq!(open("s3:///x", None).expect_err("no bucket").kind(), ErrorKind::Invalid);
-        open("s3://bucket/t", Some("http://127.0.0.1:9000")).expect("loopback");
+        assert_eq!(open("s3://", None).expect_err("nothing").kind(), ErrorKind::Invalid);
+        let keyless = open("s3://bucket/t", Some("http://127.0.0.1:9000")).expect_err("loopback, but no keys");
+        assert_eq!(keyless.kind(), ErrorKind::Denied);
         let error = open("s3://bucket/t", Some("http://store.example:9000")).expect_err("plain HTTP");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         let root = open("s3://bucket/a/t/", None).expect("root");
         assert_eq!((root.display().as_str(), root.prefix().as_ref()), ("s3://bucket/a/t", "a/t"));
         assert!(root.resolve("s3a://bucket/a/t/x.parquet").is_ok());
+        let spaced = open("s3://bucket/my%20table", None).expect("root");
+        assert!(spaced.resolve("s3://bucket/my%20table/x.parquet").is_ok());
         assert!(root.resolve("s3://bucket/a/tt/x.parquet").is_err(), "LOG-10");
     }
 }

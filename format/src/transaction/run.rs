@@ -48,7 +48,7 @@ pub async fn run(base: Base, staged: Staged, committer: &dyn Committer) -> Resul
         let (body, actions) = build(&staged, version, read_version, txn_id, clock.now_ms())?;
         match committer.try_commit(&root, &body, clock.as_ref()).await {
             CommitAnswer::Landed => {
-                return landed(root, clock, head, version, txn_id, actions).await.map(Outcome::Committed);
+                return Ok(landed(root, clock, head, version, txn_id, actions).await);
             }
             CommitAnswer::Refused(error) => return Err(error),
             CommitAnswer::Unsettled(reason) => return Ok(Outcome::Unknown(Unresolved { version, txn_id, reason })),
@@ -60,6 +60,12 @@ pub async fn run(base: Base, staged: Staged, committer: &dyn Committer) -> Resul
         pause(&clock, attempt).await;
         let winners = newest.commits_since(newest.version()).await?;
         for winner in winners {
+            if winner.txn_id() == Some(txn_id.to_string().as_str()) {
+                // An earlier attempt of ours landed after all, whatever was answered then.
+                let (version, modified_ms) = (winner.version, winner.modified_ms);
+                let snapshot = newest.advanced(version, winner.actions, modified_ms).map_or(newest, Arc::new);
+                return Ok(Outcome::Committed(Committed { version, txn_id, snapshot }));
+            }
             check(&staged.actions, staged.reads, winner.version, &winner.actions)
                 .map_err(|e| e.with_object(root.display()))?;
             newest = Arc::new(newest.advanced(winner.version, winner.actions, winner.modified_ms)?);
@@ -89,7 +95,7 @@ fn check_staged(head: Option<&Snapshot>, root: &TableRoot, clock: &ClockRef, sta
     after.check_writable()
 }
 
-/// The state after our own commit, from what is in memory. A landed commit is never turned into an error.
+/// The state after our own commit, from what is in memory. A landed commit is never turned into an error (COM-4).
 async fn landed(
     root: TableRoot,
     clock: ClockRef,
@@ -97,18 +103,26 @@ async fn landed(
     version: u64,
     txn_id: Uuid,
     actions: Vec<Action>,
-) -> Result<Committed> {
+) -> Outcome {
     let now_ms = clock.now_ms();
-    let snapshot = match head {
-        Some(snapshot) => snapshot.advanced(version, actions, now_ms)?,
-        None => Snapshot::first(root, clock, actions, now_ms)?,
+    let advanced = match &head {
+        Some(snapshot) => snapshot.advanced(version, actions, now_ms),
+        None => Snapshot::first(root, clock, actions, now_ms),
     };
-    let snapshot = Arc::new(snapshot);
+    let snapshot = match (advanced, head) {
+        (Ok(snapshot), _) => Arc::new(snapshot),
+        // What was staged was checked before, so this is a defect; the older snapshot is still a true one.
+        (Err(error), Some(older)) => {
+            tracing::error!(table = %older.root().display(), version, %error, "a landed commit can't be interpreted");
+            return Outcome::Committed(Committed { version, txn_id, snapshot: older });
+        }
+        (Err(reason), None) => return Outcome::Unknown(Unresolved { version, txn_id, reason }),
+    };
     let due = version > 0 && version.is_multiple_of(snapshot.properties().checkpoint_interval);
     if due && let Err(error) = snapshot.write_checkpoint().await {
         tracing::warn!(table = %snapshot.root().display(), version, %error, "no checkpoint after this commit");
     }
-    Ok(Committed { version, txn_id, snapshot })
+    Outcome::Committed(Committed { version, txn_id, snapshot })
 }
 
 /// Full jitter: writers that lost together do not come back together.

@@ -93,6 +93,20 @@ async fn a_lost_answer_is_recognised_as_our_own_commit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_read_back_in_part_is_not_taken_for_another_s() {
+    for keep_bytes in [0, 1, 40, 400] {
+        let bench = Bench::new().await;
+        let base = bench.load(&bench.root).await;
+        bench.fail(Fault::ErrorAfter(Failure::Timeout));
+        let cut = Fault::TruncatedRead { keep_bytes, then: None };
+        bench.faults.add(Rule::new(cut).on(Op::Get).path("_delta_log/*.json").nth(1).label("cut"));
+        assert_eq!(version(&commit(&base, adding("a")).await.expect("COM-2")), 1);
+        assert_eq!(bench.live().await, ["a"], "{keep_bytes}");
+        assert_eq!((bench.load(&bench.truth).await.version(), bench.faults.fired("cut")), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_before_the_effect_is_tried_again_at_the_same_version() {
     for failure in [Failure::Unavailable, Failure::Throttled, Failure::AlreadyExists] {
         let bench = Bench::new().await;

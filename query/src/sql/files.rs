@@ -1,12 +1,9 @@
-//! Parquet, CSV and JSON files read by path, without a table around them.
+//! Parquet files read by path, without a table around them.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::sql::sqlparser::ast::ObjectName;
@@ -24,16 +21,16 @@ pub(super) struct DataFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Parquet,
-    Csv,
-    Json,
+    /// A text whose types would have to be guessed: that is the work of an import.
+    Text,
 }
 
 const KINDS: &[(&str, Kind)] = &[
     (".parquet", Kind::Parquet),
-    (".csv", Kind::Csv),
-    (".json", Kind::Json),
-    (".jsonl", Kind::Json),
-    (".ndjson", Kind::Json),
+    (".csv", Kind::Text),
+    (".json", Kind::Text),
+    (".jsonl", Kind::Text),
+    (".ndjson", Kind::Text),
 ];
 
 impl DataFile {
@@ -60,21 +57,21 @@ impl DataFile {
         Path::new(&self.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or(&self.path)
     }
 
-    /// The file as a table of the engine, its columns found by looking at the rows.
+    /// The file as a table of the engine.
     ///
     /// # Errors
-    /// `NotFound` when it is not there, `Invalid` or `Corrupt` when it can't be read as what its name says.
+    /// `NotFound` when it is not there, `Unsupported` for a text file, `Corrupt` when it is not Parquet.
     pub(super) async fn open(&self, session: &dyn Session) -> Result<Arc<dyn TableProvider>> {
         let named = |error: Error| error.with_object(self.path.clone());
         let absolute = tokio::fs::canonicalize(&self.path).await.map_err(|e| named(Error::from(e)))?;
         let url = url::Url::from_file_path(&absolute).map_err(|()| named(Error::invalid("not the path of a file")))?;
         let url = ListingTableUrl::try_new(url, None).map_err(|e| named(from_engine(&e)))?;
-        let format: Arc<dyn FileFormat> = match self.kind {
-            Kind::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
-            Kind::Csv => Arc::new(CsvFormat::default().with_has_header(true)),
-            Kind::Json => Arc::new(JsonFormat::default()),
-        };
-        let options = ListingOptions::new(format).with_file_extension("");
+        if self.kind == Kind::Text {
+            return Err(named(Error::unsupported("SQL reads tables and Parquet files, not text files"))
+                .with_hint("import the file into a table first: `lake import TABLE FILE`"));
+        }
+        let format = ParquetFormat::default().with_force_view_types(false);
+        let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
         let schema = options.infer_schema(session, &url).await.map_err(|e| named(from_engine(&e)))?;
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
         let table = ListingTable::try_new(config).map_err(|e| named(from_engine(&e)))?;
