@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::create::needs;
-use super::{Input, WriteOutcome, add_actions, discard, report, with_schema, write_files};
+use super::{Input, WriteOutcome, add_actions, check_deadline, discard, report, with_schema, write_files};
 use crate::action::Action;
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
@@ -34,6 +34,7 @@ pub async fn append(
     input: Input,
 ) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
+    let started_ms = snapshot.clock().now_ms();
     let merged = merged_schema(snapshot, options.merge_schema, &input)?;
     let schema = merged.as_ref().unwrap_or(snapshot.schema());
     let written = write_files(
@@ -57,7 +58,11 @@ pub async fn append(
     }
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    match run(Base::On(Arc::clone(snapshot)), staged, committer).await {
+    let committed = match check_deadline(snapshot, started_ms) {
+        Ok(()) => run(Base::On(Arc::clone(snapshot)), staged, committer).await,
+        Err(error) => Err(error),
+    };
+    match committed {
         Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, 0)),
         Err(error) => {
             discard(snapshot.root(), &written).await;

@@ -24,9 +24,10 @@ pub use settle::settle;
 
 use crate::action::{Action, Metadata};
 use crate::clock::ClockRef;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::TableProperties;
 use crate::schema::StructType;
+use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
 use crate::transaction::{Committed, Outcome, Unresolved};
 use crate::write::{DataWriter, WriteContext, Written};
@@ -119,6 +120,22 @@ async fn write_files(
     writer.finish().await
 }
 
+/// Refuses to commit files that a vacuum may already take for leftovers: those of a write that lasted longer than half
+/// of the time for which removed files are kept (COM-8).
+fn check_deadline(snapshot: &Snapshot, started_ms: i64) -> Result<()> {
+    let limit_ms = snapshot.properties().deleted_file_retention_ms / 2;
+    let lasted_ms = snapshot.clock().now_ms().saturating_sub(started_ms);
+    if lasted_ms <= limit_ms.max(MIN_DEADLINE_MS) {
+        return Ok(());
+    }
+    Err(Error::unavailable("the write took so long that a vacuum may have removed its first files")
+        .with_object(snapshot.root().display())
+        .with_hint("nothing was committed; write in smaller parts, or raise delta.deletedFileRetentionDuration"))
+}
+
+/// A retention shorter than this is for tests: it does not make every write fail.
+const MIN_DEADLINE_MS: i64 = 60 * 60 * 1000;
+
 /// Deletes the data files of a write that was certainly rejected. What can't be deleted is left to vacuum.
 async fn discard(root: &TableRoot, written: &Written) {
     for add in &written.adds {
@@ -140,3 +157,6 @@ fn add_actions(written: &Written) -> Vec<Action> {
 fn with_schema(metadata: &Metadata, schema: &StructType) -> Metadata {
     Metadata { schema_string: crate::schema::write_schema(schema), ..metadata.clone() }
 }
+
+#[cfg(test)]
+mod tests;

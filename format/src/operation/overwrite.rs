@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::append::{check_evolved, merged_schema};
-use super::{Input, WriteOutcome, add_actions, discard, report, with_schema, write_files};
+use super::{Input, WriteOutcome, add_actions, check_deadline, discard, report, with_schema, write_files};
 use crate::action::{Action, Remove};
 use crate::conflict::Reads;
 use crate::error::Result;
@@ -33,6 +33,7 @@ pub async fn overwrite(
     input: Input,
 ) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
+    let started_ms = snapshot.clock().now_ms();
     let schema = if options.overwrite_schema {
         let schema = from_arrow(&input.schema)?;
         check_evolved(snapshot, &schema)?;
@@ -65,7 +66,11 @@ pub async fn overwrite(
         .counting("numOutputRows", written.rows)
         .counting("numOutputBytes", written.bytes);
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
-    match run(Base::On(Arc::clone(snapshot)), staged, committer).await {
+    let committed = match check_deadline(snapshot, started_ms) {
+        Ok(()) => run(Base::On(Arc::clone(snapshot)), staged, committer).await,
+        Err(error) => Err(error),
+    };
+    match committed {
         Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, removed)),
         Err(error) => {
             discard(snapshot.root(), &written).await;
