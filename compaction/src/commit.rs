@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lake_format::action::{Action, Add, Remove};
-use lake_format::transaction::{Base, Committer, Operation, Outcome, Reads, Staged, Unresolved, run};
+use lake_format::transaction::{Base, Committer, Operation, Outcome, Reads, Staged, Unresolved, transact};
 use lake_format::{Result, Snapshot};
 use serde::Serialize;
 use serde_json::json;
@@ -180,7 +180,7 @@ async fn commit(
     actions.extend(added.iter().map(|&add| Action::Add(Box::new(add.clone()))));
     let operation = describe(&report, &added, keys, options);
     let staged = Staged { operation, actions, reads: Reads::OwnFiles };
-    match run(Base::On(Arc::clone(snapshot)), staged, committer).await {
+    match transact(Base::On(Arc::clone(snapshot)), staged, committer).await {
         Ok(Outcome::Committed(committed)) => {
             report.version = Some(committed.version);
             report.txn_id = Some(committed.txn_id);

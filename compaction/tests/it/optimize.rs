@@ -7,7 +7,7 @@ use lake_compaction::{OptimizeOptions, OptimizeOutcome, OptimizePolicy, optimize
 use lake_format::action::{Action, Add, Remove};
 use lake_format::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use lake_format::operation::{Input, OverwriteOptions};
-use lake_format::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, run};
+use lake_format::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, transact};
 use lake_format::{At, ErrorKind, Table};
 
 use crate::support::{Answer, DAY_MS, Late, Place, append, batch, commit_lines, done, rows, small, try_rows};
@@ -184,7 +184,7 @@ async fn tampered(table: &mut Table, change: impl Fn(usize, &mut Add)) {
         actions.push(Action::Add(Box::new(other)));
     }
     let staged = Staged { operation: Operation::new("TEST"), actions, reads: Reads::Nothing };
-    let outcome = run(Base::On(table.snapshot().clone()), staged, &LogCommitter).await.expect("commit");
+    let outcome = transact(Base::On(table.snapshot().clone()), staged, &LogCommitter).await.expect("commit");
     assert!(matches!(outcome, Outcome::Committed(_)));
     table.refresh().await.expect("refresh");
 }

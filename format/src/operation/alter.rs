@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::protocol::check_property_change;
 use crate::schema::{self, StructField, StructType, write_schema};
 use crate::snapshot::Snapshot;
-use crate::transaction::{Base, Committer, Operation, Staged, run};
+use crate::transaction::{Base, Committer, Operation, Staged, transact};
 use crate::write::Written;
 
 /// Adds nullable columns at the end. Rows that are there read as null.
@@ -77,6 +77,6 @@ async fn redefine(
 ) -> Result<WriteOutcome> {
     let actions = vec![Action::Metadata(Box::new(metadata))];
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    let outcome = run(Base::On(Arc::clone(snapshot)), staged, committer).await?;
+    let outcome = transact(Base::On(Arc::clone(snapshot)), staged, committer).await?;
     Ok(report(outcome, &Written::default(), 0, 0))
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::protocol::check_write;
 use crate::schema::{StructType, check_new_names, from_arrow, merge};
 use crate::snapshot::Snapshot;
-use crate::transaction::{Base, Committer, Operation, Staged, run};
+use crate::transaction::{Base, Committer, Operation, Staged, transact};
 
 /// How to append.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,7 @@ pub async fn append(
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
     let committed = match check_deadline(snapshot, started_ms) {
-        Ok(()) => run(Base::On(Arc::clone(snapshot)), staged, committer).await,
+        Ok(()) => transact(Base::On(Arc::clone(snapshot)), staged, committer).await,
         Err(error) => Err(error),
     };
     match committed {

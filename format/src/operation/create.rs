@@ -13,7 +13,7 @@ use crate::log::list_log;
 use crate::protocol::check_property_change;
 use crate::schema::{DataType, PrimitiveType, StructType, check_names, check_new_names, write_schema};
 use crate::store::TableRoot;
-use crate::transaction::{Base, Committer, Operation, Staged, run};
+use crate::transaction::{Base, Committer, Operation, Staged, transact};
 use crate::write::Written;
 
 /// What the new table is to be.
@@ -77,7 +77,7 @@ pub async fn create(
     let mut actions = vec![Action::Protocol(protocol), Action::Metadata(Box::new(metadata))];
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    match run(Base::New(root.clone(), clock.clone()), staged, committer).await {
+    match transact(Base::New(root.clone(), clock.clone()), staged, committer).await {
         Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, 0)),
         Err(error) => {
             discard(root, &written).await;

@@ -11,7 +11,7 @@ use crate::conflict::Reads;
 use crate::error::Result;
 use crate::schema::from_arrow;
 use crate::snapshot::Snapshot;
-use crate::transaction::{Base, Committer, Operation, Staged, run};
+use crate::transaction::{Base, Committer, Operation, Staged, transact};
 
 /// How to overwrite.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +67,7 @@ pub async fn overwrite(
         .counting("numOutputBytes", written.bytes);
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
     let committed = match check_deadline(snapshot, started_ms) {
-        Ok(()) => run(Base::On(Arc::clone(snapshot)), staged, committer).await,
+        Ok(()) => transact(Base::On(Arc::clone(snapshot)), staged, committer).await,
         Err(error) => Err(error),
     };
     match committed {

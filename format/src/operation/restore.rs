@@ -11,7 +11,7 @@ use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::replay::FileKey;
 use crate::snapshot::Snapshot;
-use crate::transaction::{Base, Committer, Operation, Staged, run};
+use crate::transaction::{Base, Committer, Operation, Staged, transact};
 use crate::write::Written;
 
 /// Makes the table what it was at `target`, an older snapshot of it. No data file is written; the protocol stays.
@@ -38,7 +38,7 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
         .counting("numRestoredFiles", added)
         .counting("numRemovedFiles", removed);
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
-    let outcome = run(Base::On(Arc::clone(snapshot)), staged, committer).await?;
+    let outcome = transact(Base::On(Arc::clone(snapshot)), staged, committer).await?;
     Ok(report(outcome, &Written::default(), added, removed))
 }
 

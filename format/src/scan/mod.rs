@@ -1,10 +1,12 @@
 //! Which files a query must read, and their rows as Arrow batches.
 
 pub(crate) mod adapt;
+mod layout;
 mod plan;
 mod prune;
 mod read;
 mod row_groups;
+mod shared;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;
@@ -85,7 +87,7 @@ pub struct Pruning {
 /// A scan that is ready to run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ScanPlan {
-    shared: Arc<plan::Shared>,
+    shared: Arc<shared::Shared>,
     /// The files to be read, in order.
     pub files: Arc<Vec<ScanFile>>,
     /// What planning left out.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::plan::Shared;
+use super::shared::Shared;
 use crate::action::Add;
 use crate::action::partition_value;
 use crate::action::stats::Stats;

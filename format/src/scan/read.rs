@@ -4,21 +4,16 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow_select::filter::filter_record_batch;
+use arrow_array::RecordBatch;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc;
 
-use super::adapt::{Adapter, Origin, position};
-use super::plan::Shared;
-use super::prune::partition_text;
+use super::layout::Layout;
 use super::row_groups;
+use super::shared::Shared;
 use super::{ScanFile, ScanPlan};
-use crate::action::partition_value;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Scalar, constant_array, evaluate};
-use crate::schema::DataType;
 use crate::store::parquet::{ParquetFile, ReadColumns};
 
 /// Batches of a file that wait for the consumer.
@@ -191,95 +186,4 @@ fn gone(error: Error, version: u64, name: &str) -> Error {
     Error::not_found(format!("a data file of version {version} is gone"))
         .with_object(name)
         .with_hint("vacuum may have removed it: read a newer version, or restore the file from a backup")
-}
-
-/// Where the needed columns of one file come from.
-pub(super) struct Layout {
-    /// One per needed column.
-    pub(super) columns: Vec<Stored>,
-    /// Top-level columns of the file to be decoded, ascending.
-    roots: Vec<usize>,
-}
-
-/// Where one column comes from.
-pub(super) enum Stored {
-    /// A top-level column of the file.
-    Root(usize),
-    /// The log: a partition value.
-    Constant(Scalar),
-    /// Nowhere: the file is older than the column. Null.
-    Missing,
-}
-
-impl Layout {
-    fn new(shared: &Shared, file: &ScanFile, parquet: &ParquetFile) -> Result<Self> {
-        let mut columns = Vec::with_capacity(shared.needed.len());
-        for &at in &shared.needed {
-            let field = &shared.table.schema.fields[at];
-            columns.push(match &field.data_type {
-                DataType::Primitive(primitive) if shared.is_partition(at) => {
-                    let text = partition_text(&file.partition_values, &field.name);
-                    let value = partition_value::parse(text, primitive);
-                    Stored::Constant(value.map_err(|e| e.with_object(format!("{} of {}", field.name, file.path)))?)
-                }
-                DataType::Void => Stored::Missing,
-                _ => match position(parquet.arrow_schema().fields(), &field.name) {
-                    Ok(Some(root)) => Stored::Root(root),
-                    Ok(None) => Stored::Missing,
-                    Err(count) => {
-                        let message = format!("{count} columns of a data file are called {:?}", field.name);
-                        return Err(Error::corrupt(message).with_object(parquet.name()));
-                    }
-                },
-            });
-        }
-        let stored = columns.iter().filter_map(|column| match column {
-            Stored::Root(root) => Some(*root),
-            _ => None,
-        });
-        let mut roots: Vec<usize> = stored.collect();
-        roots.sort_unstable();
-        roots.dedup();
-        Ok(Self { columns, roots })
-    }
-
-    /// A decoded batch as the scan's own: columns in place and of the table's types, rows filtered.
-    fn finish(&self, shared: &Shared, name: &str, batch: &RecordBatch, filter: bool) -> Result<RecordBatch> {
-        let rows = batch.num_rows();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
-        for ((stored, &at), target) in self.columns.iter().zip(&shared.needed).zip(shared.needed_schema.fields()) {
-            let field = &shared.table.schema.fields[at];
-            columns.push(match stored {
-                Stored::Constant(value) => constant_array(value, target.data_type(), rows)?,
-                Stored::Missing => new_null_array(target.data_type(), rows),
-                Stored::Root(root) => {
-                    let Ok(at) = self.roots.binary_search(root) else {
-                        return Err(Error::internal("a column was not decoded").with_object(name));
-                    };
-                    let mut adapter = Adapter::new(Origin::File(name));
-                    adapter.column(&field.name, batch.column(at), &field.data_type, target.data_type())?
-                }
-            });
-        }
-        let whole = build(&shared.needed_schema, columns, rows, name)?;
-        let kept = match &shared.predicate {
-            Some(predicate) if filter => {
-                let mask = evaluate(predicate, &whole)?;
-                filter_record_batch(&whole, &mask)
-                    .map_err(|e| Error::internal("rows could not be filtered").with_source(e))?
-            }
-            _ => whole,
-        };
-        let wanted = shared.output.fields().len();
-        if wanted == kept.num_columns() {
-            return Ok(kept);
-        }
-        build(&shared.output, kept.columns()[..wanted].to_vec(), kept.num_rows(), name)
-    }
-}
-
-fn build(schema: &arrow_schema::SchemaRef, columns: Vec<ArrayRef>, rows: usize, name: &str) -> Result<RecordBatch> {
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|e| Error::corrupt("a data file's columns do not fit together").with_object(name).with_source(e))
 }

@@ -6,9 +6,9 @@ use parquet::basic::{ColumnOrder, Type as PhysicalType};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use super::adapt::{Adapter, Origin};
-use super::plan::Shared;
+use super::layout::{Layout, Stored};
 use super::prune::PredicateColumns;
-use super::read::{Layout, Stored};
+use super::shared::Shared;
 use super::value::scalar_at;
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Scalar, Verdict, judge};
 use crate::store::parquet::ParquetFile;

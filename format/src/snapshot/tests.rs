@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::ErrorKind;
 use crate::operation::{CreateOptions, create};
 use crate::schema::parse_declaration;
-use crate::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, run};
+use crate::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, transact};
 
 const COMMITS: u64 = 14;
 
@@ -46,7 +46,7 @@ async fn table() -> TableRoot {
         actions.push(Action::Domain(DomainMetadata { domain, configuration: n.to_string(), removed: false }));
         // The domain needs a feature that this table does not list; the log takes it all the same.
         let staged = Staged { operation: Operation::new("WRITE"), actions, reads: Reads::Nothing };
-        let outcome = run(Base::On(head), staged, &LogCommitter).await.expect("committed");
+        let outcome = transact(Base::On(head), staged, &LogCommitter).await.expect("committed");
         let Outcome::Committed(committed) = outcome else { panic!("unknown") };
         head = committed.snapshot;
         // The store's times are in milliseconds; equal ones would be told apart only by reading the whole log.

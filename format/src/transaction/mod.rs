@@ -2,7 +2,7 @@
 
 mod body;
 mod committer;
-mod run;
+mod transact;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub use crate::conflict::Reads;
 pub use crate::log::CommitBody;
 pub use committer::{CommitAnswer, Committer, LogCommitter};
-pub use run::{Base, run};
+pub use transact::{Base, transact};
 
 use crate::action::Action;
 use crate::error::Error;

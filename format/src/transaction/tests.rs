@@ -67,7 +67,7 @@ fn removing(path: &str, reads: Reads) -> Staged {
 }
 
 async fn commit(base: &Arc<Snapshot>, staged: Staged) -> crate::Result<Outcome> {
-    run(Base::On(Arc::clone(base)), staged, &LogCommitter).await
+    transact(Base::On(Arc::clone(base)), staged, &LogCommitter).await
 }
 
 fn version(outcome: &Outcome) -> u64 {

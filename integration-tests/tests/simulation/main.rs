@@ -12,7 +12,7 @@ use std::time::Duration;
 use lake_format::action::{Action, Add, Remove};
 use lake_format::operation::{CreateOptions, create};
 use lake_format::schema::parse_declaration;
-use lake_format::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, run};
+use lake_format::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, transact};
 use lake_format::{At, ClockRef, ErrorKind, Snapshot, TableRoot};
 use lake_testkit::{Faults, FaultyStore, LatencyStore, SplitMix64, for_each_seed, simulate, storm};
 use object_store::memory::InMemory;
@@ -125,7 +125,7 @@ async fn write(root: TableRoot, mut rng: SplitMix64, writer: u64) -> Vec<Attempt
             Kind::Compaction => (Reads::OwnFiles, "OPTIMIZE"),
         };
         let staged = Staged { operation: Operation::new(name), actions, reads };
-        let answer = match run(Base::On(Arc::new(snapshot)), staged, &LogCommitter).await {
+        let answer = match transact(Base::On(Arc::new(snapshot)), staged, &LogCommitter).await {
             Ok(Outcome::Committed(committed)) => Answer::Committed(committed.version),
             Ok(Outcome::Unknown(unresolved)) => Answer::Unknown(unresolved.token()),
             Err(error) => {

@@ -35,7 +35,7 @@ pub enum Base {
 /// `Conflict` when a winner overlaps, `AlreadyExists` when a new table is there already, and whatever the committer
 /// refuses with. After an error nothing of the commit is, or will be, in the table. When that can't be said, the
 /// answer is [`Outcome::Unknown`].
-pub async fn run(base: Base, staged: Staged, committer: &dyn Committer) -> Result<Outcome> {
+pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> Result<Outcome> {
     let (root, clock, mut head) = match base {
         Base::New(root, clock) => (root, clock, None),
         Base::On(snapshot) => (snapshot.root().clone(), Arc::clone(snapshot.clock()), Some(snapshot)),
