@@ -241,7 +241,7 @@ pub const ROUTES: &[Route] = &[
         .takes(body::<CreateTable>)
         .gives(201, body::<LoadedTable>)
         .fails(&[NotFound, AlreadyExists, RulesBroken, Unsupported]),
-    route(Op::RegisterTable, "registerTable", (Post, REGISTER), Some(Write), "Make an entry for a table that is there")
+    route(Op::RegisterTable, "registerTable", (Post, REGISTER), Some(Admin), "Make an entry for a table that is there")
         .takes(body::<RegisterTable>)
         .gives(201, body::<LoadedTable>)
         .fails(&[NotFound, AlreadyExists, RulesBroken, Unsupported, Corrupt]),
@@ -252,7 +252,7 @@ pub const ROUTES: &[Route] = &[
         .takes(body::<UpdateTable>)
         .gives(200, body::<Table>)
         .fails(&[NotFound, AlreadyExists, Conflict, RulesBroken, Unsupported, Corrupt]),
-    route(Op::DropTable, "dropTable", (Delete, TABLE), Some(Write), "Forget a table; its data stays where it is")
+    route(Op::DropTable, "dropTable", (Delete, TABLE), Some(Admin), "Forget a table; its data stays where it is")
         .gives(200, body::<DroppedTable>)
         .fails(&[NotFound]),
     route(Op::LoadTable, "loadTable", (Get, LOAD), Some(Read), "A table at its newest version, and how to reach it")

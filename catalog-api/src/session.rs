@@ -11,9 +11,10 @@ use utoipa::ToSchema;
 pub enum Scope {
     /// See and read.
     Read,
-    /// Make, change and drop tables, and commit to them.
+    /// Make tables, change what is said about them, give them a contract, and commit to them.
     Write,
-    /// Make, change and drop catalogs, schemas and tokens.
+    /// Make, change and drop catalogs, schemas and tokens; register and drop tables; change or remove a contract that
+    /// is there.
     Admin,
 }
 

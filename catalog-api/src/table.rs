@@ -218,7 +218,8 @@ pub struct UpdateTable {
     /// Names of the tables it is made from; replaces the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Vec<String>>,
-    /// What its commits must keep; replaces the contract, null removes it.
+    /// What its commits must keep; replaces the contract, null removes it. To change or remove one that is there needs
+    /// the scope `admin`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::present")]
     #[schema(value_type = Option<Contract>)]
     pub contract: Option<Option<Contract>>,

@@ -6,15 +6,16 @@ mod context;
 mod error;
 mod output;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use lake_format::Error;
 use tracing_subscriber::EnvFilter;
 
-use args::{Env, Global};
+use args::{Env, Format, Global};
 use command::{Cli, Command};
 use error::CliError;
 
@@ -25,9 +26,17 @@ const STACK_BYTES: usize = 8 << 20;
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && wants_json(std::env::args_os().skip(1)) => {
+            let error = CliError::from(usage(&error));
+            error.print(true, &mut io::stderr());
+            return ExitCode::from(error.exit_code());
+        }
+        Err(error) => error.exit(),
+    };
     start_log(&global, &command);
-    let as_json = global.format.is_some_and(args::Format::is_json);
+    let as_json = global.format.is_some_and(Format::is_json);
     match work(command, global) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -35,6 +44,35 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Whether a command line that is wrong elsewhere asks for errors in JSON.
+fn wants_json(args: impl Iterator<Item = OsString>) -> bool {
+    let args: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
+    let json = |name: &str| Format::from_str(name, true).is_ok_and(Format::is_json);
+    args.iter().enumerate().any(|(at, arg)| match arg.to_str() {
+        Some("--format") => args.get(at + 1).and_then(|name| name.to_str()).is_some_and(json),
+        Some(arg) => arg.strip_prefix("--format=").is_some_and(json),
+        None => false,
+    })
+}
+
+/// A wrong command line as an error like others: what is wrong, and what would be right.
+fn usage(error: &clap::Error) -> Error {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::invalid("the command line is not complete").with_hint("try --help");
+    }
+    let text = error.to_string();
+    let (mut message, mut hints) = (Vec::new(), Vec::new());
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("tip: ") {
+            Some(tip) => hints.push(tip),
+            None if line.starts_with("Usage:") || line.starts_with("For more information") => hints.push(line),
+            None => message.push(line),
+        }
+    }
+    let message = message.join(" ");
+    Error::invalid(message.strip_prefix("error: ").unwrap_or(&message)).with_hint(hints.join("\n"))
 }
 
 fn work(command: Command, global: Global) -> Result<(), CliError> {

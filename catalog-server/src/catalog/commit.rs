@@ -1,13 +1,18 @@
 //! Commits: judged against the table as it is, then decided by the store's put-if-absent.
 
-use lake_catalog_api::{CommitFailure, CommitOutcome, CommitRequest, CommitResponse, CommitState, CommitStatus};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use lake_catalog_api::{CommitFailure, CommitOutcome, CommitRequest, CommitResponse, CommitState, CommitStatus, Layer};
 use lake_format::action::Action;
 use lake_format::log::{commit_name, read_commit};
 use lake_format::transaction::{CommitAnswer, Committer, LogCommitter};
-use lake_format::{Error, Result, TableRoot};
+use lake_format::{At, Error, Result, Snapshot, TableRoot};
 
 use super::contract::{Case, judge};
+use super::files::missing_files;
 use super::head::TableHead;
+use super::layout;
 use super::proposal::Proposal;
 use super::{Catalog, Outcome, Refusal};
 use crate::store::TableEntry;
@@ -104,7 +109,8 @@ impl Catalog {
         };
         let upstreams = self.upstream_states(&entry.record.upstreams).await?;
         let commit_upstreams = self.named_states(&proposal.upstreams).await?;
-        let broken = judge(&Case {
+        let actions = self.as_judged(entry.layer, root, proposal, head).await?;
+        let mut broken = judge(&Case {
             layer: entry.layer,
             owner: entry.record.owner.as_deref(),
             contract: entry.record.contract.as_ref(),
@@ -112,9 +118,25 @@ impl Catalog {
             commit_upstreams: &commit_upstreams,
             before: head,
             after: &after,
-            actions: &proposal.actions,
+            actions: &actions,
         });
+        broken.extend(missing_files(root, &proposal.actions).await?);
         if broken.is_empty() { Ok(after) } else { Err(Refusal::rules(&entry.full_name(), entry.layer, broken)) }
+    }
+
+    /// The actions as the rules of `layer` are to see them: a move of rows is one only if the log proves it.
+    async fn as_judged<'a>(
+        &self,
+        layer: Layer,
+        root: &TableRoot,
+        proposal: &'a Proposal,
+        head: &TableHead,
+    ) -> Result<Cow<'a, [Action]>> {
+        if layer == Layer::None || !layout::claims_layout(&proposal.actions) {
+            return Ok(Cow::Borrowed(&proposal.actions));
+        }
+        let snapshot = Snapshot::load(root.clone(), At::Version(head.version), Arc::clone(&self.clock)).await?;
+        Ok(layout::as_judged(&proposal.actions, snapshot.files()))
     }
 
     /// Who holds a version.
@@ -135,11 +157,11 @@ impl Catalog {
     }
 }
 
-/// The answer for a version that is there: ours from before, or another's.
+/// The answer for a version that is there: ours from before, or another's. What can't be read may be ours.
 async fn held(root: &TableRoot, proposal: &Proposal, head: u64) -> Outcome<CommitResponse> {
     let version = proposal.body.version;
-    let path = root.child(&commit_name(version))?;
-    let failed = |e: Error| Refusal::from(e).rejected(version, Some(head));
+    let failed = |e: Error| unknown(e, version);
+    let path = root.child(&commit_name(version)).map_err(failed)?;
     let stored = root.get_small(&path, MAX_COMMIT_BYTES).await.map_err(failed)?;
     match stored {
         Some(bytes) if bytes == proposal.body.bytes => {
@@ -152,8 +174,10 @@ async fn held(root: &TableRoot, proposal: &Proposal, head: u64) -> Outcome<Commi
         None => {
             let error = Error::conflict(format!("version {version} is no longer in the log; the newest is {head}"))
                 .with_object(root.display())
-                .with_hint("this request committed nothing; read the table again");
-            Err(Refusal::from(error).rejected(version, Some(head)))
+                .with_hint("an earlier attempt may have landed: look for its files in the table before writing again");
+            let mut refusal = unknown(error, version);
+            refusal.commit = refusal.commit.map(|commit| CommitFailure { head: Some(head), ..commit });
+            Err(refusal)
         }
     }
 }

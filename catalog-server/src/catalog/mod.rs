@@ -2,7 +2,9 @@
 
 mod commit;
 mod contract;
+mod files;
 mod head;
+mod layout;
 mod location;
 mod namespace;
 mod proposal;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lake_catalog_api::{CommitFailure, CommitState, Detail, Layer};
+use lake_catalog_api::{CommitFailure, CommitState, Detail, Layer, Scope};
 use lake_format::Error;
 
 /// Result of everything in the catalog.
@@ -19,6 +19,8 @@ pub struct Refusal {
     pub layer: Layer,
     /// What is known of the commit, when the request was one.
     pub commit: Option<CommitFailure>,
+    /// The scope that the caller lacks, when that is why.
+    pub needs: Option<Scope>,
 }
 
 impl Refusal {
@@ -28,7 +30,15 @@ impl Refusal {
         let error = Error::invalid(format!("{rules} broken"))
             .with_object(what.to_owned())
             .with_hint("nothing was changed; mend what details lists, then send the request again");
-        Self { error, details, layer, commit: None }
+        Self { error, details, layer, commit: None, needs: None }
+    }
+
+    /// A refusal of what only callers with `scope` may do.
+    pub(super) fn needs(scope: Scope, what: &str, object: String) -> Self {
+        let error = Error::denied(format!("{what} needs the scope {}", scope.as_str()))
+            .with_object(object)
+            .with_hint("nothing was changed; use a token with that scope, or ask an administrator");
+        Self { needs: Some(scope), ..Self::from(error) }
     }
 
     /// The same, about a commit to `version` of which nothing will appear.
@@ -40,7 +50,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, details: Vec::new(), layer: Layer::None, commit: None }
+        Self { error, details: Vec::new(), layer: Layer::None, commit: None, needs: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lake_catalog_api as api;
-use lake_catalog_api::{Contract, Detail, Layer, TableName};
+use lake_catalog_api::{Contract, Detail, Layer, Scope, TableName};
 use lake_format::action::Protocol;
 use lake_format::log::commit_name;
 use lake_format::schema::{StructField, StructType, parse_schema};
@@ -207,15 +207,23 @@ impl Catalog {
         })
     }
 
-    /// Changes a table's entry. Rows that are there are not judged again.
+    /// Changes a table's entry. Rows that are there are not judged again. A contract that is there changes only if the
+    /// caller `may_lift` it.
     pub async fn update_table(
         &self,
         catalog: &str,
         schema: &str,
         table: &str,
         change: api::UpdateTable,
+        may_lift: bool,
     ) -> Outcome<api::Table> {
         let mut entry = self.entry(catalog, schema, table).await?;
+        let lifts = entry.record.contract.is_some()
+            && change.contract.as_ref().is_some_and(|contract| *contract != entry.record.contract);
+        if lifts && !may_lift {
+            let what = "to change or remove a contract that is there";
+            return Err(Refusal::needs(Scope::Admin, what, entry.full_name()));
+        }
         if let Some(revision) = change.revision
             && revision != entry.record.revision
         {

@@ -77,6 +77,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let error = &refusal.error;
         let failure = match error.kind() {
+            _ if refusal.needs.is_some() => Failure::Forbidden,
             ErrorKind::Invalid if refusal.details.is_empty() => Failure::Invalid,
             ErrorKind::Invalid => Failure::RulesBroken,
             ErrorKind::Conflict => Failure::Conflict,

@@ -9,9 +9,9 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
 
+use super::app::App;
 use super::error;
 use super::observe::labelled;
-use super::router::App;
 
 const LIVE: &str = "/health/live";
 const READY: &str = "/health/ready";

@@ -1,5 +1,6 @@
 //! The catalog over HTTP: the only room that knows axum.
 
+mod app;
 mod error;
 mod extract;
 mod health;
@@ -9,4 +10,5 @@ mod observe;
 mod router;
 mod tasks;
 
-pub use router::{App, router};
+pub use app::App;
+pub use router::router;

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, body::Body};
 use lake_catalog_api::{
     CommitFailure, CommitOutcome, CommitRequest, CommitState, CreateCatalog, CreateSchema, CreateTable, CreateToken,
-    CreatedToken, DEFAULT_CATALOG, Failure, MAX_BODY_BYTES, MAX_COMMIT_BODY_BYTES, RegisterTable, Session, Token,
-    TokenList, UpdateCatalog, UpdateSchema, UpdateTable, check_name,
+    CreatedToken, DEFAULT_CATALOG, Failure, MAX_BODY_BYTES, MAX_COMMIT_BODY_BYTES, RegisterTable, Scope, Session,
+    Token, TokenList, UpdateCatalog, UpdateSchema, UpdateTable, check_name,
 };
 
+use super::app::App;
 use super::error::{ApiError, json};
 use super::extract::{Json, Paging, Place};
-use super::router::App;
 use crate::auth::Principal;
 use crate::catalog::{Outcome, Refusal};
 use crate::store::TokenRecord;
@@ -139,8 +139,14 @@ pub(super) async fn get_table(State(app): Server, place: Place) -> Answer {
     ok(app.catalog.get_table(&place.catalog, &place.schema, &place.table).await)
 }
 
-pub(super) async fn update_table(State(app): Server, place: Place, Json(request): Small<UpdateTable>) -> Answer {
-    ok(app.catalog.update_table(&place.catalog, &place.schema, &place.table, request).await)
+pub(super) async fn update_table(
+    State(app): Server,
+    Extension(principal): Extension<Principal>,
+    place: Place,
+    Json(request): Small<UpdateTable>,
+) -> Answer {
+    let may_lift = principal.may(Scope::Admin);
+    ok(app.catalog.update_table(&place.catalog, &place.schema, &place.table, request, may_lift).await)
 }
 
 pub(super) async fn drop_table(State(app): Server, place: Place) -> Answer {

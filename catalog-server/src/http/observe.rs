@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use lake_catalog_api::{Failure, REQUEST_ID_HEADER};
 
+use super::app::App;
 use super::error::ApiError;
-use super::router::App;
 
 /// A request that has no answer by then gets 503.
 const DEADLINE: Duration = Duration::from_secs(30);

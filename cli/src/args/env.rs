@@ -17,6 +17,8 @@ pub enum Env {
     SpillDir,
     /// Directory of the servers that this machine runs.
     Home,
+    /// Program that `lake local` starts.
+    Minio,
     /// What is logged.
     Log,
 }
@@ -30,6 +32,7 @@ const TABLE: &[(Env, &str, &str)] = &[
     (Env::Memory, "LAKE_MEMORY", "Memory that one command may use, as 2GiB"),
     (Env::SpillDir, "LAKE_SPILL_DIR", "Directory for what does not fit into memory"),
     (Env::Home, "LAKE_HOME", "Where `lake serve` and `lake local` keep their state"),
+    (Env::Minio, "LAKE_MINIO", "The program `minio`, for `lake local up`, where it is not on the path"),
     (Env::Log, "LAKE_LOG", "What is logged to standard error, as info or lake_format=debug"),
 ];
 

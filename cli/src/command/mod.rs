@@ -98,6 +98,10 @@ pub async fn run(command: Command, global: &Global) -> Result<(), CliError> {
         let context = Context::new(&Global { profile: None, ..global.clone() })?;
         return login::run(args, global.profile.as_deref(), &context).await;
     }
+    if let Command::Local(args) = command {
+        // `up` makes the profile, which may be the one that is asked for.
+        return local::run(args, &Context::new(&Global { profile: None, ..global.clone() })?).await;
+    }
     let context = &Context::new(global)?;
     match command {
         Command::Quickstart(args) => quickstart::run(args, context).await,
@@ -114,11 +118,10 @@ pub async fn run(command: Command, global: &Global) -> Result<(), CliError> {
         Command::Optimize(args) => optimize::run(args, context).await,
         Command::Vacuum(args) => vacuum::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
-        Command::Login(_) => Ok(()),
+        Command::Login(_) | Command::Local(_) => Ok(()),
         Command::Catalogs(args) => catalogs::run(args, context).await,
         Command::Schemas(args) => schemas::run(args, context).await,
         Command::Tables(args) => tables::run(args, context).await,
-        Command::Local(args) => local::run(args, context).await,
         Command::Completions(args) => completions::run(&args, context),
     }
 }

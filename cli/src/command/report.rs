@@ -1,6 +1,7 @@
 //! What a write did: settled, and told alike by every command.
 
 use lake_format::{WriteOutcome, WriteReport};
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -23,6 +24,24 @@ pub fn settled(outcome: WriteOutcome, table: &str) -> Result<WriteReport, CliErr
 /// Where standard output does not take it.
 pub fn print(context: &Context, report: &WriteReport, left_out: Option<u64>) -> Result<(), CliError> {
     let mut object = of(report);
+    if let Some(rows) = left_out {
+        object = object.with("rows_left_out", Kind::Number, rows);
+    }
+    context.output().object(&object)
+}
+
+/// Prints that there was nothing to write, with the fields of a report.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub fn print_nothing(context: &Context, left_out: Option<u64>) -> Result<(), CliError> {
+    let mut object = Object::new()
+        .with("version", Kind::Number, Value::Null)
+        .with("txn_id", Kind::Text, Value::Null)
+        .with("rows", Kind::Number, 0)
+        .with("files_added", Kind::Number, 0)
+        .with("files_removed", Kind::Number, 0)
+        .with("bytes_written", Kind::Number, 0);
     if let Some(rows) = left_out {
         object = object.with("rows_left_out", Kind::Number, rows);
     }

@@ -16,9 +16,9 @@ use crate::output::{Kind, Listing, Object, bytes, count, duration};
   lake vacuum bronze.orders
   lake vacuum ./trips --retention \"30 days\"
 
-Versions older than the retention can't be read afterwards. A retention below the table's own
-(delta.deletedFileRetentionDuration, 7 days when not set) could delete what a running query or writer needs: it is
-refused without --allow-unsafe-retention.")]
+Versions older than the retention can't be read afterwards. A retention below 7 days, or below the table's own
+(delta.deletedFileRetentionDuration), could delete what a running query or writer needs: it is refused without
+--allow-unsafe-retention.")]
 pub struct Args {
     /// Path, URL or catalog name
     pub table: String,
@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Allow a retention below the table's own; nobody may be reading or writing the table
+    /// Allow a retention below 7 days, or below the table's own; nobody may be reading or writing the table
     #[arg(long)]
     pub allow_unsafe_retention: bool,
 }
@@ -39,6 +39,10 @@ pub struct Args {
 /// Runs `lake vacuum`: lists what goes, then deletes it.
 pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let reference = context.writable(&args.table)?;
+    if !args.dry_run {
+        // No commit asks the server: without this a token to read would be enough to delete.
+        context.resolver().demand_write(&reference.place).await?;
+    }
     let table = context.table(&reference).await?;
     let mut options = VacuumOptions {
         retention_ms: args.retention,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use lake_catalog_api::{Contract, CreateTable, DEFAULT_CATALOG, Table as Entry, TableName};
+use lake_catalog_api::{Contract, CreateTable, DEFAULT_CATALOG, Scope, Table as Entry, TableName};
 use lake_catalog_client::CatalogClient;
 use lake_format::schema::write_schema;
 use lake_format::transaction::{Committed, LogCommitter};
@@ -72,6 +72,23 @@ impl Resolver {
     /// `Invalid` for a location: no catalog knows it; those of the server.
     pub async fn entry(&self, place: &Place) -> Result<Entry> {
         self.client()?.get_table(&name_of(place)?).await
+    }
+
+    /// Whether the caller may change the table at `place`, for changes that no commit asks the server for. Of a path the
+    /// store itself decides.
+    ///
+    /// # Errors
+    /// `Denied` for a token that only reads; those of the server.
+    pub async fn demand_write(&self, place: &Place) -> Result<()> {
+        let Place::Name { .. } = place else { return Ok(()) };
+        let session = self.client_for(place)?.session().await?;
+        // Each scope includes those before it.
+        if session.scopes.iter().any(|scope| *scope >= Scope::Write) {
+            return Ok(());
+        }
+        Err(Error::denied("the token may read tables, not change them").with_object(place.to_string()).with_hint(
+            format!("nothing was changed; log in with a token that has the scope {}", Scope::Write.as_str()),
+        ))
     }
 
     /// The catalog that knows `place`, or a word on how a path is written.
@@ -148,10 +165,13 @@ impl Resolver {
     async fn create_named_with(&self, place: &Place, options: CreateOptions, input: Input) -> Result<WriteOutcome> {
         self.create_named(place, options, Governance::default()).await?;
         let mut table = self.open_named(place).await?;
+        let empty = table.snapshot().version();
         match table.append(&AppendOptions::default(), input).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
-                if let Err(left) = self.client()?.drop_table(&name_of(place)?).await {
+                // Others may have found the new table and written to it: then it stays.
+                let untouched = table.refresh().await.is_ok() && table.snapshot().version() == empty;
+                if untouched && let Err(left) = self.client()?.drop_table(&name_of(place)?).await {
                     tracing::warn!(table = %place, error = %left, "the new table stays, empty");
                 }
                 Err(error)

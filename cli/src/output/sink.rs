@@ -10,6 +10,9 @@ use crate::error::CliError;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// Links that are followed, at most.
+const LINKS: usize = 40;
+
 /// A destination for bytes. One that is dropped without [`Sink::commit`] leaves no file.
 pub struct Sink(Target);
 
@@ -18,6 +21,8 @@ enum Target {
     /// Standard output of a person: what would steer the terminal is replaced.
     Terminal(BufWriter<Stdout>, Filter),
     File(BufWriter<File>, Pending),
+    /// A device or a pipe with a name.
+    Device(BufWriter<File>, PathBuf),
 }
 
 /// A file under its temporary name.
@@ -42,7 +47,11 @@ impl Sink {
         Self(if terminal { Target::Terminal(buffered, Filter::default()) } else { Target::Stdout(buffered) })
     }
 
-    /// The file at `path`, which is replaced on [`Sink::commit`].
+    /// The file at `path`, which is replaced on [`Sink::commit`]; of a link, the file that it leads to. A device or pipe
+    /// is written to as it is.
+    ///
+    /// # Errors
+    /// `Invalid` for a directory; what the system says.
     pub fn file(path: &Path) -> Result<Self, CliError> {
         let failed = |error: io::Error| Error::from(error).with_object(path.display().to_string());
         let Some(name) = path.file_name() else {
@@ -50,12 +59,26 @@ impl Sink {
                 .with_object(path.display().to_string())
                 .into());
         };
-        if path.is_dir() {
-            return Err(Error::invalid("the output is a directory").with_object(path.display().to_string()).into());
-        }
+        let old = match fs::metadata(path) {
+            Ok(old) if old.is_dir() => {
+                return Err(Error::invalid("the output is a directory").with_object(path.display().to_string()).into());
+            }
+            Ok(old) if !old.is_file() => {
+                let device = File::options().write(true).open(path).map_err(failed)?;
+                return Ok(Self(Target::Device(BufWriter::with_capacity(BUFFER_BYTES, device), path.to_owned())));
+            }
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error).into()),
+        };
+        let path = resolved(path).map_err(failed)?;
+        let name = path.file_name().unwrap_or(name);
         let temporary = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
         let file = File::create(&temporary).map_err(failed)?;
-        let pending = Pending { temporary, path: path.to_owned() };
+        let pending = Pending { temporary, path };
+        if let Some(old) = old {
+            file.set_permissions(old.permissions()).map_err(failed)?;
+        }
         Ok(Self(Target::File(BufWriter::with_capacity(BUFFER_BYTES, file), pending)))
     }
 
@@ -66,6 +89,10 @@ impl Sink {
     pub fn commit(self) -> Result<(), CliError> {
         match self.0 {
             Target::Stdout(mut stdout) | Target::Terminal(mut stdout, _) => stdout.flush()?,
+            Target::Device(mut device, path) => device.flush().map_err(|error| match CliError::from(error) {
+                CliError::Failed(error) => CliError::Failed(error.with_object(path.display().to_string())),
+                other => other,
+            })?,
             Target::File(file, pending) => {
                 let failed = |error: io::Error| Error::from(error).with_object(pending.path.display().to_string());
                 let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -77,11 +104,28 @@ impl Sink {
     }
 }
 
+/// Where the links at `path` lead, also to a file that is not there yet.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => {
+                let to = fs::read_link(&path)?;
+                path = path.parent().unwrap_or(Path::new("")).join(to);
+            }
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many links follow one another"))
+}
+
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Target::Stdout(stdout) => stdout.write(bytes),
-            Target::File(file, _) => file.write(bytes),
+            Target::File(file, _) | Target::Device(file, _) => file.write(bytes),
             Target::Terminal(stdout, filter) => {
                 stdout.write_all(&filter.clean(bytes))?;
                 Ok(bytes.len())
@@ -92,7 +136,7 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Target::Stdout(stdout) | Target::Terminal(stdout, _) => stdout.flush(),
-            Target::File(file, _) => file.flush(),
+            Target::File(file, _) | Target::Device(file, _) => file.flush(),
         }
     }
 }
@@ -136,6 +180,49 @@ mod tests {
         sink.write_all(b"new").expect("write");
         sink.commit().expect("commit");
         assert_eq!(fs::read_to_string(&path).expect("read"), "new");
+        assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 1, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_file_is_replaced() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().expect("dir");
+        let (real, link, deep) = (dir.path().join("d/real.csv"), dir.path().join("link.csv"), dir.path().join("deep"));
+        fs::create_dir(dir.path().join("d")).expect("dir");
+        symlink("d/real.csv", &link).expect("link");
+        symlink("link.csv", &deep).expect("link");
+        for (path, text) in [(&link, "one"), (&deep, "two")] {
+            let mut sink = Sink::file(path).expect("sink");
+            sink.write_all(text.as_bytes()).expect("write");
+            sink.commit().expect("commit");
+            assert_eq!(fs::read_to_string(&real).expect("read"), text);
+            assert!(fs::symlink_metadata(path).expect("link").is_symlink());
+            fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).expect("mode");
+        }
+        let mut sink = Sink::file(&deep).expect("sink");
+        sink.write_all(b"three").expect("write");
+        sink.commit().expect("commit");
+        assert_eq!(fs::metadata(&real).expect("file").permissions().mode() & 0o777, 0o600);
+        symlink("loop", dir.path().join("loop")).expect("link");
+        assert!(Sink::file(&dir.path().join("loop")).is_err());
+        symlink(".", dir.path().join("here")).expect("link");
+        assert!(Sink::file(&dir.path().join("here")).is_err(), "a directory behind a link");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_stays() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let dir = tempfile::tempdir().expect("dir");
+        let link = dir.path().join("null");
+        symlink("/dev/null", &link).expect("link");
+        for path in [Path::new("/dev/null"), &link] {
+            let mut sink = Sink::file(path).expect("sink");
+            sink.write_all(b"gone").expect("write");
+            sink.commit().expect("commit");
+        }
+        assert!(fs::metadata("/dev/null").expect("device").file_type().is_char_device());
         assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 1, "no temporary file stays");
     }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod damage;
+mod edges;
 mod harness;
 mod help;
 mod import;

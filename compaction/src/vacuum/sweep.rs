@@ -21,6 +21,9 @@ const CONCURRENT_DELETES: usize = 16;
 /// Commits read at once.
 const CONCURRENT_COMMITS: usize = 16;
 
+/// A shorter retention needs leave, whatever the table itself says: no write or read may take longer.
+const SAFE_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+
 /// What to delete.
 #[derive(Clone, Debug, Default)]
 pub struct VacuumOptions {
@@ -29,7 +32,8 @@ pub struct VacuumOptions {
     pub retention_ms: Option<i64>,
     /// Only say what would be deleted.
     pub dry_run: bool,
-    /// Allows a retention below the table's own. Readers and writers that are at work then can lose files.
+    /// Allows a retention below 7 days, or below the table's own. Readers and writers that are at work then can lose
+    /// files.
     pub allow_unsafe_retention: bool,
 }
 
@@ -71,9 +75,9 @@ pub struct VacuumFailure {
 /// retention. The log itself stays, but for temporary files of commits that never came to be.
 ///
 /// # Errors
-/// `Unsupported` for a retention below the table's own without leave, and for a table that Lake does not write;
-/// `Invalid` for a negative retention; `Corrupt` when the log names a file that can't be told; the store's own while
-/// listing. A file that can't be deleted is reported instead.
+/// `Unsupported` for a retention below 7 days or below the table's own without leave, and for a table that Lake does not
+/// write; `Invalid` for a negative retention; `Corrupt` or `Unsupported` when the log names a file that can't be told or
+/// is not below the root; the store's own while listing. A file that can't be deleted is reported instead.
 pub async fn vacuum(snapshot: &Arc<Snapshot>, options: &VacuumOptions) -> Result<VacuumReport> {
     snapshot.check_writable()?;
     let retention_ms = retention(snapshot, options)?;
@@ -133,17 +137,22 @@ fn retention(snapshot: &Snapshot, options: &VacuumOptions) -> Result<i64> {
     if retention_ms < 0 {
         return Err(Error::invalid("a retention is not negative").with_object(format!("{retention_ms} ms")));
     }
-    if retention_ms < own_ms && !options.allow_unsafe_retention {
+    let least_ms = own_ms.max(SAFE_RETENTION_MS);
+    if retention_ms < least_ms && !options.allow_unsafe_retention {
+        let (asked, least) = (duration(retention_ms), duration(least_ms));
+        let (why, or) = if own_ms > SAFE_RETENTION_MS {
+            ("that the table keeps deleted files for", ", or set delta.deletedFileRetentionDuration")
+        } else {
+            ("that writers and readers are given", "")
+        };
         return Err(Error::unsupported(format!(
-            "a retention of {} is below the {} that the table keeps deleted files for, and so is refused as unsafe",
-            duration(retention_ms),
-            duration(own_ms)
+            "a retention of {asked} is below the {least} {why}, and so is refused as unsafe"
         ))
         .with_object(snapshot.root().display())
-        .with_hint(
-            "nothing was deleted; readers of older versions and writers at work could lose files: be sure that there \
-             are none and give --allow-unsafe-retention, or set delta.deletedFileRetentionDuration",
-        ));
+        .with_hint(format!(
+            "nothing was deleted; writers in flight could lose the files that they are about to commit, and readers \
+             of older versions those that they read: be sure that there are none and give --allow-unsafe-retention{or}"
+        )));
     }
     Ok(retention_ms)
 }
@@ -174,24 +183,28 @@ fn reachable(newest: &Snapshot, forgotten: &[Remove], retention_ms: i64, now_ms:
         ..Reachable::default()
     };
     for add in newest.files() {
-        reachable.live.extend(own_path(newest.root(), &add.path)?);
+        reachable.live.insert(own_path(newest.root(), &add.path)?);
     }
     let removes = newest.tombstones().iter().map(Arc::as_ref).chain(forgotten);
     for remove in removes.filter(|remove| remove.deletion_timestamp.unwrap_or(0) > since_ms) {
-        reachable.remembered.extend(own_path(newest.root(), &remove.path)?);
+        reachable.remembered.insert(own_path(newest.root(), &remove.path)?);
         // Vectors inside the log ("i") have no file.
         reachable.remembers_vectors |= remove.deletion_vector.as_ref().is_some_and(|vector| vector.storage_type != "i");
     }
     Ok(reachable)
 }
 
-/// The file's path below the root; `None` for a file that lies elsewhere, which is not ours to delete.
-fn own_path(root: &TableRoot, log_path: &str) -> Result<Option<String>> {
-    match root.resolve(log_path) {
-        Ok(path) => Ok(root.relative(&path)),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
-        Err(error) => Err(error.with_hint("nothing was deleted: it can't be told which file the log means")),
-    }
+/// The file's path below the root. One that seems to lie elsewhere may be a file of ours under another spelling: nothing
+/// is deleted then.
+fn own_path(root: &TableRoot, log_path: &str) -> Result<String> {
+    const HINT: &str = "nothing was deleted: it can't be told which file the log means";
+    let relative = match root.resolve(log_path) {
+        Ok(path) => root.relative(&path),
+        Err(error) if error.kind() == ErrorKind::Unsupported => None,
+        Err(error) => return Err(error.with_hint(HINT)),
+    };
+    let outside = || Error::unsupported("the log names a file outside the table's own root");
+    relative.ok_or_else(|| outside().with_object(log_path).with_hint(HINT))
 }
 
 /// Removes within the retention that a checkpoint no longer has: it remembers only as long as the table's own retention

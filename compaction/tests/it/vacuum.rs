@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use lake_compaction::{OptimizeOptions, VacuumOptions, vacuum};
+use lake_format::clock::Clock;
 use lake_format::operation::{Input, OverwriteOptions};
 use lake_format::{At, ClockRef, ErrorKind, StoreOptions, Table, TableRoot};
 use lake_testkit::{Failure, Fault, Gate, Op, Rule};
@@ -124,8 +125,17 @@ async fn a_short_retention_needs_leave() {
     let own = [("delta.deletedFileRetentionDuration", "interval 2 hours")];
     let shorter = Place::new();
     let table = shorter.table(&[ids(0, 10)], &[], &own).await;
-    let report = vacuum(table.snapshot(), &VacuumOptions::default()).await.expect("the table's own");
+    for options in [VacuumOptions::default(), VacuumOptions { retention_ms: Some(6 * DAY_MS), ..dry() }] {
+        let error = vacuum(table.snapshot(), &options).await.expect_err("unsafe");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "also where the table's own is shorter: {error}");
+        let hint = error.hint().unwrap_or_default();
+        assert!(error.message().contains("7 days") && hint.contains("in flight"), "{error}: {hint}");
+    }
+    let allowed = VacuumOptions { allow_unsafe_retention: true, ..VacuumOptions::default() };
+    let report = vacuum(table.snapshot(), &allowed).await.expect("the table's own");
     assert_eq!(report.retention_ms, 7_200_000);
+    let week = VacuumOptions { retention_ms: Some(7 * DAY_MS), ..dry() };
+    assert_eq!(vacuum(table.snapshot(), &week).await.expect("safe").retention_ms, 7 * DAY_MS);
 }
 
 #[tokio::test]
@@ -145,7 +155,8 @@ async fn a_longer_retention_remembers_what_checkpoints_forgot() {
     assert_eq!((report.files_deleted, report.kept.remembered), (0, 2));
     let before = fresh.at(At::Version(optimized - 1)).await.expect("version");
     assert_eq!(rows(&before).await.len(), 20);
-    assert_eq!(vacuum(fresh.snapshot(), &VacuumOptions::default()).await.expect("vacuum").files_deleted, 2);
+    let own = VacuumOptions { allow_unsafe_retention: true, ..VacuumOptions::default() };
+    assert_eq!(vacuum(fresh.snapshot(), &own).await.expect("vacuum").files_deleted, 2);
 }
 
 #[tokio::test]
@@ -210,4 +221,39 @@ async fn a_log_that_can_not_be_told_stops_everything() {
     let error = vacuum(table.snapshot(), &VacuumOptions::default()).await.expect_err("no such path");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(place.data_files().await.len(), 1);
+}
+
+/// LOG-10: a path that does not resolve below the root may be one of the table's own files, spelled another way.
+#[tokio::test]
+async fn a_file_spelled_as_if_outside_stops_everything() {
+    let now = MovedClock::default().now_ms();
+    let add = |path: &str| {
+        format!(
+            r#"{{"add":{{"path":"{path}","partitionValues":{{}},"size":1,"modificationTime":1,"dataChange":true}}}}"#
+        )
+    };
+    let remove =
+        |path: &str| format!(r#"{{"remove":{{"path":"{path}","deletionTimestamp":{now},"dataChange":true}}}}"#);
+    for line in [
+        add("memory://T/own.parquet"),
+        add("/t/own.parquet"),
+        add("s3://elsewhere/t/own.parquet"),
+        remove("file:///t/own.parquet"),
+        remove("s3://elsewhere/t/own.parquet"),
+    ] {
+        let place = Place::new();
+        let table = place.table(&[ids(0, 10)], &[], &[]).await;
+        let own = place.root.child("own.parquet").expect("path");
+        place.root.put(&own, "rows".into()).await.expect("put");
+        let path = place.root.child("_delta_log/00000000000000000002.json").expect("path");
+        place.root.put(&path, line.clone().into()).await.expect("commit");
+        place.clock.forward(7 * DAY_MS + 1000);
+        let before = place.objects().await;
+        // Longer than it is since the removal.
+        let long = VacuumOptions { retention_ms: Some(8 * DAY_MS), ..VacuumOptions::default() };
+        let error = vacuum(table.snapshot(), &long).await.expect_err("LOG-10");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "LOG-10: {line}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("nothing was deleted")), "LOG-10: {line}: {error}");
+        assert_eq!(place.objects().await, before, "LOG-10: {line}");
+    }
 }

@@ -79,6 +79,7 @@ async fn many_writers_through_the_server_and_one_beside_it_leave_no_gap() {
 async fn the_same_commit_lands_once_also_after_a_restart() {
     let rest = with_table().await;
     let txn_id = new_id();
+    rest.lay(&format!("{TABLES}/t"), "a.parquet").await;
     let body = request(1, &txn_id, &commit_lines(&txn_id, "a.parquet", r#"{"numRecords":1}"#));
     assert_eq!(rest.post(COMMITS, &body).await.expect(200)["outcome"], "committed");
     for _ in 0..3 {
@@ -100,8 +101,11 @@ async fn a_version_that_is_taken_or_too_high_says_where_the_table_is() {
     let rest = with_table().await;
     let commit = |version: u64| {
         let txn_id = new_id();
-        request(version, &txn_id, &commit_lines(&txn_id, &format!("{txn_id}.parquet"), r#"{"numRecords":1}"#))
+        request(version, &txn_id, &commit_lines(&txn_id, &format!("{version}.parquet"), r#"{"numRecords":1}"#))
     };
+    for version in 1..=4 {
+        rest.lay(&format!("{TABLES}/t"), &format!("{version}.parquet")).await;
+    }
     rest.post(COMMITS, &commit(1)).await.expect(200);
     rest.post(COMMITS, &commit(2)).await.expect(200);
     for taken in [0, 1, 2] {
@@ -123,6 +127,42 @@ async fn a_version_that_is_taken_or_too_high_says_where_the_table_is() {
     assert_eq!(reply.json()["error"]["commit"]["head"], 3);
     rest.post(COMMITS, &commit(4)).await.expect(200);
     assert_eq!(newest(&root).await.version(), 4);
+}
+
+/// LAY-6
+#[tokio::test]
+async fn a_file_that_is_not_there_is_not_committed() {
+    let rest = with_table().await;
+    rest.lay(&format!("{TABLES}/t"), "there.parquet").await;
+    let lines = |txn_id: &str| {
+        let more = commit_lines(txn_id, "there.parquet", r#"{"numRecords":1}"#);
+        let add = more.lines().nth(1).expect("add").to_owned();
+        move |others: &[(&str, u64)]| {
+            let others = others.iter().map(|(file, size)| {
+                add.replace("there.parquet", file).replace("\"size\":1", &format!("\"size\":{size}")) + "\n"
+            });
+            more.clone() + &others.collect::<String>()
+        }
+    };
+    let many: Vec<String> = (0..40).map(|i| format!("gone{i}.parquet")).collect();
+    let many: Vec<(&str, u64)> = many.iter().map(|file| (file.as_str(), 1)).collect();
+    rest.lay(&format!("{TABLES}/t"), "large.parquet").await;
+    let cases: [(&[(&str, u64)], &str); 3] = [
+        (&[("gone.parquet", 1)], "1 of 2 new data file(s): gone.parquet is not there"),
+        (&[("large.parquet", 2)], "1 of 2 new data file(s): large.parquet has 1 bytes, not 2"),
+        (&many, "40 of 41 new data file(s): gone0.parquet is not there"),
+    ];
+    for (others, told) in cases {
+        let txn_id = new_id();
+        let reply = rest.post(COMMITS, &request(1, &txn_id, &lines(&txn_id)(others))).await;
+        assert_eq!(reply.error(422), "invalid");
+        let details = json!([{ "rule": "commit.files", "message": told }]);
+        assert_eq!(reply.json()["error"]["details"], details);
+        assert_eq!(reply.json()["error"]["commit"]["outcome"], "rejected");
+        assert_eq!(rest.get(&format!("{TABLES}/t/load")).await.expect(200)["version"], 0);
+    }
+    let txn_id = new_id();
+    rest.post(COMMITS, &request(1, &txn_id, &lines(&txn_id)(&[("large.parquet", 1)]))).await.expect(200);
 }
 
 #[tokio::test]

@@ -45,9 +45,12 @@ async fn start(faults: &Faults) -> (Rest, Arc<FaultyRoots>, TableRoot) {
     (rest, roots, root)
 }
 
-fn commit(version: u64) -> serde_json::Value {
+/// A commit that adds one file, which is there.
+async fn commit(root: &TableRoot, version: u64) -> serde_json::Value {
     let txn_id = new_id();
-    let actions = commit_lines(&txn_id, &format!("{txn_id}.parquet"), r#"{"numRecords":1}"#);
+    let file = format!("{txn_id}.parquet");
+    root.put(&root.child(&file).expect("path"), "x".into()).await.expect("file");
+    let actions = commit_lines(&txn_id, &file, r#"{"numRecords":1}"#);
     json!({ "version": version, "txn_id": txn_id, "actions": actions })
 }
 
@@ -66,7 +69,7 @@ async fn a_commit_whose_answer_is_lost_is_known_as_its_own() {
         faults.add(
             Rule::new(Fault::ErrorAfter(failure)).on(Op::Put).path(&format!("{version:020}.json")).nth(1).label(&label),
         );
-        let reply = rest.post(COMMITS, &commit(version)).await.expect(200);
+        let reply = rest.post(COMMITS, &commit(&root, version).await).await.expect(200);
         assert_eq!(reply["outcome"], "committed");
         assert_eq!(faults.fired(&label), 1);
         assert_eq!(files(&root).await, (version, version as usize), "once");
@@ -80,7 +83,7 @@ async fn what_cannot_be_settled_is_called_unknown_and_settled_by_repeating_it() 
     // The put lands, its answer is lost, and the version can't be read back.
     faults.add(Rule::new(Fault::ErrorAfter(Failure::Unavailable)).on(Op::Put).path("0001.json"));
     faults.add(Rule::new(Fault::ErrorBefore(Failure::Unavailable)).on(Op::Get).path("0001.json"));
-    let body = commit(1);
+    let body = commit(&root, 1).await;
     let reply = rest.post(COMMITS, &body).await;
     assert_eq!(reply.error(503), "unavailable");
     assert_eq!(reply.json()["error"]["commit"], json!({ "outcome": "unknown", "version": 1 }));
@@ -91,12 +94,57 @@ async fn what_cannot_be_settled_is_called_unknown_and_settled_by_repeating_it() 
 }
 
 #[tokio::test]
+async fn a_version_that_cannot_be_read_may_be_ours() {
+    let faults = Faults::seeded(1);
+    let (rest, _roots, root) = start(&faults).await;
+    let bodies = [commit(&root, 1).await, commit(&root, 2).await];
+    for body in &bodies {
+        rest.post(COMMITS, body).await.expect(200);
+    }
+    let load = format!("{TABLES}/t/load");
+    rest.get(&load).await.expect(200);
+    // With a checkpoint, the table can be read without its version 1.
+    Snapshot::load(root.clone(), At::Latest, SystemClock::shared())
+        .await
+        .expect("snapshot")
+        .write_checkpoint()
+        .await
+        .expect("checkpoint");
+    faults.add(Rule::new(Fault::ErrorBefore(Failure::Unavailable)).on(Op::Get).path("0001.json"));
+    let reply = rest.post(COMMITS, &bodies[0]).await;
+    assert_eq!(reply.error(503), "unavailable");
+    assert_eq!(reply.json()["error"]["commit"]["outcome"], "unknown");
+    faults.assert_all_fired();
+    faults.heal();
+    assert_eq!(rest.post(COMMITS, &bodies[0]).await.expect(200)["outcome"], "already_committed");
+    // Log clean-up takes the version away: whose it was can't be told any more.
+    root.delete(&root.child("_delta_log/00000000000000000001.json").expect("path")).await.expect("delete");
+    let reply = rest.post(COMMITS, &bodies[0]).await;
+    assert_eq!(reply.error(409), "conflict");
+    assert_eq!(reply.json()["error"]["commit"], json!({ "outcome": "unknown", "version": 1, "head": 2 }));
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_show_a_file_makes_its_commit_unavailable() {
+    let faults = Faults::seeded(1);
+    let (rest, _roots, root) = start(&faults).await;
+    let body = commit(&root, 1).await;
+    faults.add(Rule::new(Fault::ErrorBefore(Failure::PermissionDenied)).path(".parquet"));
+    let reply = rest.post(COMMITS, &body).await;
+    assert_eq!(reply.error(503), "unavailable");
+    assert_eq!(reply.json()["error"]["commit"], json!({ "outcome": "rejected", "version": 1, "head": 0 }));
+    faults.assert_all_fired();
+    faults.heal();
+    rest.post(COMMITS, &body).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_commit_goes_on_when_its_client_hangs_up() {
     let faults = Faults::seeded(1);
     let (mut rest, _roots, root) = start(&faults).await;
     let gate = Gate::new();
     faults.add(Rule::new(Fault::Pass).on(Op::Put).path("0001.json").hold_before(&gate).label("held"));
-    let body = commit(1);
+    let body = commit(&root, 1).await;
     let request = rest.request("POST", COMMITS).bearer_auth(&rest.token).json(&body);
     let impatient = request.timeout(Duration::from_millis(300)).send().await;
     assert!(impatient.is_err(), "the client gave up");

@@ -78,11 +78,140 @@ async fn a_commit_without_statistics_proves_nothing() {
     let rest = Rest::start().await;
     let contract = json!({ "columns": [{ "name": "id", "nullable": false, "max": 10 }] });
     rest.post(&tables("silver"), &json!({ "name": "t", "columns": columns(), "contract": contract })).await.expect(201);
+    rest.lay(&format!("{}/t", tables("silver")), "a.parquet").await;
     let txn_id = new_id();
     let body = json!({ "version": 1, "txn_id": txn_id, "actions": commit_lines(&txn_id, "a.parquet", "{}") });
     let reply = rest.post(&format!("{}/t/commits", tables("silver")), &body).await;
     insta::assert_snapshot!("unproven", rest.shown(&reply));
     assert_eq!(reply.status, 422);
+}
+
+/// Files with their statistics.
+type Added<'a> = &'a [(&'a str, &'a str)];
+
+/// The lines of a commit that says it only moves rows.
+fn layout_lines(txn_id: &str, removed: &[String], added: Added<'_>) -> String {
+    let info = json!({ "commitInfo": { "txnId": txn_id, "operation": "OPTIMIZE" } });
+    let removes = removed.iter().map(|path| json!({ "remove": { "path": path, "dataChange": false } }));
+    let adds = added.iter().map(|(path, stats)| {
+        json!({ "add": { "path": path, "partitionValues": {}, "size": 1, "modificationTime": 0, "dataChange": false,
+            "stats": stats } })
+    });
+    std::iter::once(info).chain(removes).chain(adds).map(|line| format!("{line}\n")).collect()
+}
+
+/// LAY-2
+#[tokio::test]
+async fn a_move_of_rows_is_proved_or_judged_as_data() {
+    let rest = Rest::start().await;
+    let contract = json!({ "columns": [{ "name": "id", "nullable": false, "max": 10 }] });
+    for schema in ["bronze", "silver", "gold"] {
+        let body = json!({ "name": "t", "columns": columns(), "contract": contract });
+        rest.post(&tables(schema), &body).await.expect(201);
+        rest.lay(&format!("{}/t", tables(schema)), "c.parquet").await;
+    }
+    let counted = r#"{"numRecords":2}"#;
+    let cases: [(&str, Added<'_>, &[&str]); 6] = [
+        ("bronze", &[], &["bronze.append_only"]),
+        ("bronze", &[("c.parquet", r#"{"numRecords":1}"#)], &["bronze.append_only"]),
+        ("bronze", &[("c.parquet", "{}")], &["bronze.append_only"]),
+        ("silver", &[("c.parquet", "{}")], &["silver.not_null", "silver.range"]),
+        ("silver", &[("c.parquet", r#"{"numRecords":3}"#)], &["silver.not_null", "silver.range"]),
+        ("gold", &[("c.parquet", counted)], &["gold.owner", "gold.upstreams"]),
+    ];
+    for (schema, added, rules) in cases {
+        let (_, mut table) = rest.open(&format!("{schema}.t")).await;
+        if schema != "gold" && table.snapshot().version() == 0 {
+            append(&mut table, &[Some(1), Some(2)]).await.expect("append");
+        }
+        let removed: Vec<String> = table.snapshot().files().iter().map(|add| add.path.clone()).collect();
+        let before = state(&rest, schema).await;
+        let version = table.snapshot().version() + 1;
+        let txn_id = new_id();
+        let body = json!({ "version": version, "txn_id": txn_id, "actions": layout_lines(&txn_id, &removed, added) });
+        let reply = rest.post(&format!("{}/t/commits", tables(schema)), &body).await;
+        assert_eq!(reply.error(422), "invalid", "{schema} {added:?}");
+        let error = &reply.json()["error"];
+        let told: Vec<_> = error["details"].as_array().expect("details").iter().map(|d| d["rule"].clone()).collect();
+        assert_eq!(told, rules, "{schema} {added:?}");
+        assert_eq!(state(&rest, schema).await, before, "the table is as it was");
+    }
+    // The same with as many rows as leave.
+    for schema in ["bronze", "silver"] {
+        let (_, table) = rest.open(&format!("{schema}.t")).await;
+        let removed: Vec<String> = table.snapshot().files().iter().map(|add| add.path.clone()).collect();
+        let txn_id = new_id();
+        let actions = layout_lines(&txn_id, &removed, &[("c.parquet", counted)]);
+        let body = json!({ "version": 2, "txn_id": txn_id, "actions": actions });
+        rest.post(&format!("{}/t/commits", tables(schema)), &body).await.expect(200);
+    }
+}
+
+/// LAY-2
+#[tokio::test]
+async fn compaction_passes_in_bronze_and_silver() {
+    let rest = Rest::start().await;
+    let contract = json!({ "columns": [{ "name": "id", "nullable": false, "max": 10 }] });
+    for schema in ["bronze", "silver"] {
+        let body = json!({ "name": "t", "columns": columns(), "contract": contract });
+        rest.post(&tables(schema), &body).await.expect(201);
+        let (location, mut table) = rest.open(&format!("{schema}.t")).await;
+        for id in 1..=4 {
+            append(&mut table, &[Some(id), Some(id + 1)]).await.expect("append");
+        }
+        let committer = location.committer(&rest.client());
+        let outcome = lake_compaction::optimize(table.snapshot(), committer.as_ref(), &Default::default()).await;
+        let Ok(lake_compaction::OptimizeOutcome::Done(report, snapshot)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((report.version, report.files_removed, report.files_added), (Some(5), 4, 1), "{schema}");
+        assert_eq!(snapshot.num_rows(), Some(8));
+    }
+}
+
+/// LAY-6
+#[tokio::test]
+async fn partition_columns_stay() {
+    let rest = Rest::start().await;
+    rest.post("/api/v1/catalogs/lake/schemas", &json!({ "name": "scratch" })).await.expect(201);
+    for schema in ["scratch", "silver"] {
+        let body = json!({ "name": "t", "columns": columns(), "partition_columns": ["name"] });
+        rest.post(&tables(schema), &body).await.expect(201);
+        let loaded = rest.get(&format!("{}/t/load", tables(schema))).await.expect(200);
+        let txn_id = new_id();
+        let info = json!({ "commitInfo": { "txnId": txn_id } });
+        let meta = json!({ "metaData": { "id": loaded["delta_id"], "format": { "provider": "parquet", "options": {} },
+            "schemaString": loaded["schema_string"], "partitionColumns": [], "configuration": {} } });
+        let body = json!({ "version": 1, "txn_id": txn_id, "actions": format!("{info}\n{meta}\n") });
+        let reply = rest.post(&format!("{}/t/commits", tables(schema)), &body).await;
+        assert_eq!(reply.error(422), "invalid", "{schema}");
+        assert_eq!(reply.json()["error"]["details"][0]["rule"], "table.partition_columns", "{schema}");
+        assert_eq!(state(&rest, schema).await.0, 0, "{schema}");
+    }
+}
+
+#[tokio::test]
+async fn only_an_administrator_lifts_the_rules() {
+    let rest = Rest::start().await;
+    rest.post(&tables("silver"), &json!({ "name": "t", "columns": columns() })).await.expect(201);
+    let made = rest.post("/api/v1/tokens", &json!({ "name": "writer", "scopes": ["write"] })).await.expect(201);
+    let secret = made["secret"].as_str().expect("secret").to_owned();
+    let path = format!("{}/t", tables("silver"));
+    let write =
+        |method: &str, path: &str, body: Value| rest.send(rest.request(method, path).bearer_auth(&secret).json(&body));
+    let contract = json!({ "columns": [{ "name": "id", "min": 0 }] });
+    write("PATCH", &path, json!({ "contract": contract })).await.expect(200);
+    let before = rest.dump().await;
+    for lifted in [json!(null), json!({ "columns": [] }), json!({ "columns": [{ "name": "id", "min": -9 }] })] {
+        let reply = write("PATCH", &path, json!({ "contract": lifted, "owner": "eve" })).await;
+        assert_eq!(reply.error(403), "denied", "{lifted}");
+    }
+    write("DELETE", &path, json!({})).await.error(403);
+    let location = rest.get(&path).await.expect(200)["location"].clone();
+    let register = "/api/v1/catalogs/lake/schemas/bronze/register";
+    write("POST", register, json!({ "name": "t", "location": location })).await.error(403);
+    assert_eq!(rest.dump().await, before, "nothing was changed");
+    // What is said beside the contract, and the same contract again, is no lifting.
+    write("PATCH", &path, json!({ "owner": "ann", "contract": contract })).await.expect(200);
+    rest.call("PATCH", &path, Some(&json!({ "contract": null }))).await.expect(200);
 }
 
 #[tokio::test]
@@ -113,6 +242,7 @@ async fn gold_needs_an_owner_and_upstreams_and_takes_none_from_bronze() {
     rest.call("PATCH", &path, Some(&json!({ "upstreams": ["silver.t2"] }))).await.expect(200);
     let version = rest.get(&format!("{path}/load")).await.expect(200)["version"].as_u64().expect("version") + 1;
     let txn_id = new_id();
+    rest.lay(&path, "a.parquet").await;
     let lines = commit_lines(&txn_id, "a.parquet", r#"{"numRecords":1}"#);
     let named = lines.replace("\"txnId\"", "\"lake.upstreams\":[\"bronze.t\"],\"txnId\"");
     let body = json!({ "version": version, "txn_id": txn_id, "actions": named });

@@ -96,6 +96,7 @@ async fn tables(walk: &mut Walk) {
     let txn_id = "018f0000-0000-7000-8000-000000000001";
     let actions = commit_lines(txn_id, "f.parquet", r#"{"numRecords":1}"#);
     let commit = json!({ "version": 1, "txn_id": txn_id, "actions": actions });
+    walk.rest.lay(&format!("{gold}/tables/sales"), "f.parquet").await;
     walk.step("POST", &format!("{gold}/tables/sales/commits"), Some(commit.clone())).await;
     walk.step("POST", &format!("{gold}/tables/sales/commits"), Some(commit)).await;
     walk.step("GET", &format!("{gold}/tables/sales/commits/1"), None).await;

@@ -130,6 +130,13 @@ impl Rest {
         (location, table)
     }
 
+    /// Puts a file of one byte under the root of the table at `path` (its route), as [`commit_lines`] adds it.
+    pub async fn lay(&self, path: &str, file: &str) {
+        let entry = self.get(path).await.expect(200);
+        let folder = entry["location"].as_str().expect("location");
+        std::fs::write(std::path::Path::new(folder).join(file), b"x").expect("file");
+    }
+
     /// Answer as text, without what differs from run to run.
     pub fn shown(&self, reply: &Reply) -> String {
         if reply.text.is_empty() {
@@ -200,7 +207,7 @@ pub async fn append(table: &mut Table, ids: &[Option<i64>]) -> Result<u64> {
     }
 }
 
-/// The lines of a commit that adds one file whose statistics are `stats`.
+/// The lines of a commit that adds one file of one byte whose statistics are `stats`.
 pub fn commit_lines(txn_id: &str, file: &str, stats: &str) -> String {
     let info = serde_json::json!({ "commitInfo": { "txnId": txn_id, "operation": "WRITE" } });
     let add = serde_json::json!({ "add": {

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use lake_catalog_api::{ColumnRule, Detail};
 use lake_format::expr::ColumnPath;
-use lake_format::schema::{DataType, StructField, StructType, fits, parse_declaration};
+use lake_format::schema::{DataType, StructField, StructType, parse_declaration};
 
 use super::limit::Range;
 
 /// What the columns that are there must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {
-    /// A type that holds every value of the old one.
-    Fitting,
+    /// Their type.
+    Types,
     /// Their type, and NOT NULL where it was.
     Equal,
 }
@@ -60,7 +60,7 @@ fn in_type(before: &DataType, after: &DataType, keep: Keep, column: &str, found:
             in_type(&old.key_type, &new.key_type, keep, &format!("{column}.key"), found);
             in_type(&old.value_type, &new.value_type, keep, &format!("{column}.value"), found);
         }
-        (old, new) if old == new || (keep == Keep::Fitting && fits(old, new)) => {}
+        (old, new) if old == new => {}
         (old, new) => {
             let what = format!("its type goes from {old} to {new}");
             found.push(Change { column: column.to_owned(), what });

@@ -254,7 +254,7 @@ fn columns_keep_what_their_layer_asks() {
     let cases: [(&str, &str, &[&str], &[&str]); 10] = [
         ("a int, b string", "b string, a int, c long", &[], &[]),
         ("a int, b string", "A int", &["bronze.columns:b"], &["silver.types:b"]),
-        ("a int", "a long", &[], &["silver.types:a"]),
+        ("a int", "a long", &["bronze.columns:a"], &["silver.types:a"]),
         ("a long", "a int", &["bronze.columns:a"], &["silver.types:a"]),
         ("a long", "a string", &["bronze.columns:a"], &["silver.types:a"]),
         ("a long not null", "a long", &[], &["silver.types:a"]),
@@ -298,7 +298,7 @@ fn bronze_only_grows() {
         (&before, vec![add("{}")], &[]),
         (&before, vec![remove(false)], &[]),
         (&before, vec![add("{}"), remove(true)], &["bronze.append_only"]),
-        (&repartitioned, vec![], &["bronze.columns"]),
+        (&repartitioned, vec![], &["table.partition_columns"]),
     ];
     for (after, actions, wanted) in cases {
         let case = Case {
@@ -326,6 +326,28 @@ fn bronze_only_grows() {
         actions: &[remove(true)],
     };
     assert_eq!(broken(&case), ["table.append_only"], "in every layer");
+}
+
+/// LAY-6
+#[test]
+fn partition_columns_stay_in_every_layer() {
+    let before = head("a int, b int");
+    let mut after = before.clone();
+    after.metadata.partition_columns = vec!["a".into()];
+    for layer in [Layer::None, Layer::Bronze, Layer::Silver, Layer::Gold] {
+        let case = Case {
+            layer,
+            owner: Some("ann"),
+            contract: None,
+            upstreams: &[],
+            commit_upstreams: &[],
+            before: &before,
+            after: &after,
+            actions: &[],
+        };
+        assert_eq!(broken(&case), ["table.partition_columns"], "{layer:?}");
+        assert_eq!(broken(&Case { after: &before, ..case }), [""; 0], "{layer:?}");
+    }
 }
 
 /// LAY-5

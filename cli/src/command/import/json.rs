@@ -1,11 +1,13 @@
 //! JSON lines: what shape the values of a sample have, and whether a line is one object.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::BufRead;
 
 use lake_format::schema::{ArrayType, DataType, PrimitiveType, StructField, StructType};
 use lake_format::{Error, Result};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Bytes of one line, at most.
 const LINE_BYTES: usize = 16 << 20;
@@ -104,6 +106,25 @@ fn field<'a>(fields: &'a mut Vec<(String, Shape)>, name: &str) -> &'a mut Shape 
     &mut fields[at].1
 }
 
+/// A name among `new`, and one that is known, that no table can tell apart.
+fn clash<'a>(known: &'a [(String, Shape)], new: &'a [(String, Shape)]) -> Option<(&'a str, &'a str)> {
+    let known: HashMap<String, &(String, Shape)> =
+        known.iter().rev().map(|field| (field.0.to_lowercase(), field)).collect();
+    new.iter().find_map(|(name, shape)| match known.get(&name.to_lowercase()) {
+        Some((other, _)) if other != name => Some((name.as_str(), other.as_str())),
+        Some((_, other)) => clash_inside(other, shape),
+        None => None,
+    })
+}
+
+fn clash_inside<'a>(known: &'a Shape, new: &'a Shape) -> Option<(&'a str, &'a str)> {
+    match (known, new) {
+        (Shape::Object(known), Shape::Object(new)) => clash(known, new),
+        (Shape::List(known), Shape::List(new)) => clash_inside(known, new),
+        _ => None,
+    }
+}
+
 /// The columns of a sample of lines.
 #[derive(Clone, Debug, Default)]
 pub struct Sample(Vec<(String, Shape)>);
@@ -118,6 +139,9 @@ impl Sample {
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         let shape = ShapeOf.deserialize(&mut deserializer).map_err(|error| told(&error))?;
         if let Shape::Object(fields) = shape {
+            if let Some((new, known)) = clash(&fields, &fields).or_else(|| clash(&self.0, &fields)) {
+                return Err(format!("the key {new:?} differs from {known:?} only in case"));
+            }
             fields.into_iter().for_each(|(name, shape)| field(&mut self.0, &name).see(shape));
         }
         Ok(())
@@ -132,7 +156,7 @@ impl Sample {
     }
 }
 
-/// Whether the line is one JSON object and nothing else.
+/// Whether the line is one JSON object and nothing else, without a key that is there twice, ignoring case.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -140,7 +164,7 @@ pub fn check_line(line: &[u8]) -> std::result::Result<(), String> {
     let text = std::str::from_utf8(line).map_err(|_| "the text is not UTF-8".to_owned())?;
     match text.trim_start().bytes().next() {
         Some(b'{') if depth(line) > DEPTH => Err(format!("the object is nested deeper than {DEPTH} levels")),
-        Some(b'{') => serde_json::from_str::<IgnoredAny>(text.trim_end()).map(drop).map_err(|error| told(&error)),
+        Some(b'{') => serde_json::from_str::<KeysOnce>(text.trim_end()).map(drop).map_err(|error| told(&error)),
         Some(b'[') => Err("a line must be one JSON object, not a list".to_owned()),
         _ => Err("a line must be one JSON object".to_owned()),
     }
@@ -168,6 +192,10 @@ fn depth(line: &[u8]) -> usize {
 /// serde's message with the column alone: the line is ours to tell.
 fn told(error: &serde_json::Error) -> String {
     let text = error.to_string();
+    if error.is_data() {
+        // Ours, on what is JSON and no row.
+        return text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned());
+    }
     let what = text.split(" at line ").next().unwrap_or_default();
     format!("not JSON at character {}: {what}", error.column())
 }
@@ -212,6 +240,110 @@ impl<R: BufRead> Lines<R> {
                 return Ok(Some(self.line));
             }
         }
+    }
+}
+
+/// Any value in which no object has a key twice, ignoring case.
+struct KeysOnce;
+
+impl<'de> Deserialize<'de> for KeysOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeysOnce {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> std::result::Result<Self, A::Error> {
+        while sequence.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self, A::Error> {
+        let mut seen: Vec<Key<'de>> = Vec::new();
+        let mut more: HashSet<String> = HashSet::new();
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            let new = if seen.len() < FEW_KEYS {
+                !seen.iter().any(|known| known.is_like(&key))
+            } else {
+                if more.is_empty() {
+                    more.extend(seen.iter().map(|known| known.0.to_lowercase()));
+                }
+                more.insert(key.0.to_lowercase())
+            };
+            if !new {
+                return Err(serde::de::Error::custom(format!("the key {:?} is there twice, ignoring case", key.0)));
+            }
+            if seen.len() < FEW_KEYS {
+                seen.push(key);
+            }
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
+}
+
+/// Keys that are compared one by one.
+const FEW_KEYS: usize = 32;
+
+/// A key, borrowed where it has no escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl Key<'_> {
+    fn is_like(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+            || (!(self.0.is_ascii() && other.0.is_ascii()) && self.0.to_lowercase() == other.0.to_lowercase())
+    }
+}
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -315,6 +447,28 @@ mod tests {
         }
         assert!(check_line(b"{\"a\":\"\xff\"}").is_err());
         assert_eq!(check_line(b"{\"a\" 1}"), Err("not JSON at character 6: expected `:`".to_owned()));
+    }
+
+    #[test]
+    fn a_key_is_there_once() {
+        for (line, key) in [
+            (r#"{"a":1,"b":{"c":1},"a":2}"#, "a"),
+            (r#"{"id":1,"ID":2}"#, "ID"),
+            (r#"{"a":[{"b":{"x":1,"\u0058":2}}]}"#, "X"),
+            (r#"{"é":1,"É":2}"#, "É"),
+        ] {
+            let told = format!("the key {key:?} is there twice, ignoring case");
+            assert_eq!(check_line(line.as_bytes()), Err(told), "{line}");
+        }
+        let keys = |last: &str| {
+            let keys: Vec<String> = (0..100).map(|n| format!("\"k{n}\":{{\"a\":{n}}}")).collect();
+            check_line(format!("{{{},\"{last}\":-1.5}}", keys.join(",")).as_bytes())
+        };
+        assert!(keys("other").is_ok() && keys("K99").is_err() && keys("k7").is_err());
+        let other = columns(&[r#"{"a":[{"x":1}]}"#, r#"{"a":[{"X":1}]}"#]).expect_err("case");
+        assert_eq!(other.message(), r#"the key "X" differs from "x" only in case"#);
+        assert!(columns(&[r#"{"a":[{"x":1},{"X":1}]}"#]).is_err());
+        assert!(columns(&[r#"{"x":1,"y":{"x":2}}"#, r#"{"y":{"x":3}}"#]).is_ok());
     }
 
     #[test]

@@ -9,11 +9,15 @@ mod read;
 mod survey;
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use futures::{StreamExt, stream};
 use lake_format::schema::{StructType, parse_declaration};
-use lake_format::{AppendOptions, CreateOptions, Error, OverwriteOptions, Result, Table, WriteOutcome, WriteReport};
+use lake_format::{
+    AppendOptions, CreateOptions, Error, ErrorKind, Input, OverwriteOptions, Result, Table, WriteOutcome, WriteReport,
+};
 use lake_query::{TableRef, TableResolver};
 
 use super::report;
@@ -141,7 +145,23 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         context.output().say(format_args!("{} is there already: nothing was written", args.table));
         return Ok(());
     }
-    let (report, read) = import(&args, context).await?;
+    let (report, read) = match import(&args, context).await {
+        Err(CliError::Failed(error)) if args.mode == Mode::Ignore && error.kind() == ErrorKind::AlreadyExists => {
+            context.output().say(format_args!("{} is there meanwhile: nothing was written", args.table));
+            return Ok(());
+        }
+        imported => imported?,
+    };
+    let skip = (args.bad_rows == BadRows::Skip).then_some(read.rows_left_out);
+    let Some(report) = report else {
+        context.output().say(format_args!(
+            "nothing to import: {} {} no row{}; nothing was written",
+            count(read.files, "file"),
+            if read.files == 1 { "has" } else { "have" },
+            if read.rows_left_out > 0 { " that can be read" } else { "" }
+        ));
+        return report::print_nothing(context, skip);
+    };
     let elapsed_ms = context.clock().now_ms() - started_ms;
     let rate = report.rows as f64 * 1000.0 / elapsed_ms.max(1) as f64;
     context.output().say(format_args!(
@@ -152,7 +172,6 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         args.table,
         duration(elapsed_ms)
     ));
-    let skip = (args.bad_rows == BadRows::Skip).then_some(read.rows_left_out);
     report::print(context, &report, skip)
 }
 
@@ -167,15 +186,33 @@ pub struct ReadCounts {
     pub rows_left_out: u64,
 }
 
-/// Imports, and leaves it to the caller to tell.
+/// Imports, and leaves it to the caller to tell. Where no row is to be written there is no commit and no report.
 ///
 /// # Errors
 /// As `lake import`. The table is as it was then.
-pub async fn import(args: &Args, context: &Context) -> Result<(WriteReport, ReadCounts), CliError> {
+pub async fn import(args: &Args, context: &Context) -> Result<(Option<WriteReport>, ReadCounts), CliError> {
     let reference = context.writable(&args.table)?;
+    let writes_to_tables = matches!(args.mode, Mode::Append | Mode::Overwrite);
+    match import_once(args, &reference, context).await {
+        Err(CliError::Failed(error)) if writes_to_tables && error.kind() == ErrorKind::AlreadyExists => {
+            // Another writer made the table while the files were read: its columns are the ones that count now.
+            match context.find(&reference).await? {
+                Some(_) => import_once(args, &reference, context).await,
+                None => Err(error.into()),
+            }
+        }
+        imported => imported,
+    }
+}
+
+async fn import_once(
+    args: &Args,
+    reference: &TableRef,
+    context: &Context,
+) -> Result<(Option<WriteReport>, ReadCounts), CliError> {
     let declared = args.schema.as_deref().map(parse_declaration).transpose()?;
     let files = expand(&args.files, args.input_format)?;
-    let table = context.find(&reference).await?;
+    let table = context.find(reference).await?;
     if table.is_some() && matches!(args.mode, Mode::Error | Mode::Ignore) {
         return Err(Error::already_exists("the table is there already")
             .with_object(args.table.clone())
@@ -202,9 +239,18 @@ pub async fn import(args: &Args, context: &Context) -> Result<(WriteReport, Read
         skipped: skipped.clone(),
         progress: progress.clone(),
     };
-    let written = write(context, &reference, args, plan, input(survey.files, reading)?).await;
+    let rows = first_rows(input(survey.files, reading)?).await;
+    let written = match rows {
+        // The rows of an empty file may replace a table's, if the file was meant to be empty.
+        Ok((rows, false)) if plan.table.is_none() || args.mode != Mode::Overwrite || skipped.told().0 > 0 => {
+            drop(rows);
+            Ok(None)
+        }
+        Ok((rows, _)) => write(context, reference, args, plan, rows).await.map(Some),
+        Err(error) => Err(error),
+    };
     progress.finish();
-    let report = report::settled(written?, &args.table)?;
+    let report = written?.map(|outcome| report::settled(outcome, &args.table)).transpose()?;
     let (rows_left_out, problems) = skipped.told();
     if rows_left_out > 0 {
         context.output().warn(format_args!("{} could not be read and left out", count(rows_left_out, "row")));
@@ -333,13 +379,21 @@ fn check_alike(survey: &Survey) -> Result<()> {
     }
 }
 
-async fn write(
-    context: &Context,
-    reference: &TableRef,
-    args: &Args,
-    plan: Plan,
-    rows: lake_format::Input,
-) -> Result<WriteOutcome> {
+/// The same rows, and whether there is one.
+async fn first_rows(mut input: Input) -> Result<(Input, bool)> {
+    // May be polled again at its end.
+    input.batches = input.batches.fuse().boxed();
+    while let Some(batch) = input.batches.next().await {
+        let batch = batch?;
+        if batch.num_rows() > 0 {
+            let batches = stream::once(ready(Ok(batch))).chain(input.batches).boxed();
+            return Ok((Input { schema: input.schema, batches }, true));
+        }
+    }
+    Ok((input, false))
+}
+
+async fn write(context: &Context, reference: &TableRef, args: &Args, plan: Plan, rows: Input) -> Result<WriteOutcome> {
     match (plan.table, args.mode) {
         (Some(mut table), Mode::Overwrite) => {
             let options = OverwriteOptions { merge_schema: args.merge_schema, overwrite_schema: args.overwrite_schema };

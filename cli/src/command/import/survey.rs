@@ -173,12 +173,34 @@ pub fn csv_names<R: std::io::BufRead>(
     }
     let mut record = Record::default();
     match reader.next(&mut record) {
-        Ok(true) => Ok((0..record.len()).filter_map(|at| record.field(at)).map(|(name, _)| name.to_owned()).collect()),
+        Ok(true) => {
+            let names: Vec<String> =
+                (0..record.len()).filter_map(|at| record.field(at)).map(|(name, _)| name.to_owned()).collect();
+            check_header(&names, options).map_err(|error| error.with_object(format!("{}:1", file.name())))?;
+            Ok(names)
+        }
         Ok(false) => Err(Error::invalid("the file is empty: there is no header")
             .with_object(file.name())
             .with_hint("use --no-header for a file without one")),
         Err(Trouble::File(error)) => Err(error),
         Err(Trouble::Record(problem)) => Err(Error::invalid(problem).with_object(format!("{}:1", file.name()))),
+    }
+}
+
+/// Refuses names that show that the file is not what it was taken for.
+fn check_header(names: &[String], options: &TextOptions) -> Result<()> {
+    if let ([name], None) = (names, options.delimiter)
+        && let Some((separator, shown)) = [(';', "';'"), ('\t', "'\\t'")].into_iter().find(|(c, _)| name.contains(*c))
+    {
+        let what = if separator == ';' { "semicolons" } else { "tabs" };
+        return Err(Error::invalid(format!("the header is one column whose name holds {what}"))
+            .with_hint(format!("say what separates the columns: --delimiter {shown}")));
+    }
+    let odd = names.iter().position(|name| options.column_name(name).contains(|c: char| c.is_control()));
+    match odd {
+        None => Ok(()),
+        Some(at) => Err(Error::invalid(format!("the name of column {} holds a control character", at + 1))
+            .with_hint("nothing was written; mend the header, if this is text at all")),
     }
 }
 

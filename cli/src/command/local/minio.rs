@@ -14,9 +14,10 @@ use lake_format::{Clock, Error, Result};
 
 use super::process::Started;
 use super::state::{BUCKET, Home, State};
+use crate::args::Env;
 
 /// Names the program, where it is not on the path.
-pub const PROGRAM_VARIABLE: &str = "LAKE_MINIO";
+pub const PROGRAM_VARIABLE: &str = Env::Minio.name();
 /// Region that MinIO answers to.
 pub const REGION: &str = "us-east-1";
 

@@ -161,7 +161,8 @@ impl House {
         let ImportLine { args } = ImportLine::try_parse_from(line)
             .map_err(|e| Error::internal("the import is not understood").with_source(e))?;
         let (report, _) = import::import(&args, &self.context).await?;
-        Ok(report)
+        let none = || Error::invalid("there is no row to import").with_object(path.display().to_string());
+        report.ok_or_else(|| none().into())
     }
 
     /// Opens a table at its newest version.
