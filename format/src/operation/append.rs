@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::create::needs;
-use super::{Input, WriteOutcome, add_actions, check_deadline, discard, report, with_schema, write_files};
+use super::{Input, WriteOutcome, add_actions, commit_written, counted, with_schema, write_files};
 use crate::action::Action;
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::protocol::check_write;
 use crate::schema::{StructType, check_new_names, from_arrow, merge};
 use crate::snapshot::Snapshot;
-use crate::transaction::{Base, Committer, Operation, Staged, transact};
+use crate::transaction::{Base, Committer, Operation, Staged};
 
 /// How to append.
 #[derive(Clone, Debug, Default)]
@@ -48,27 +48,15 @@ pub async fn append(
     .await?;
     let operation = Operation::new("WRITE")
         .with("mode", "Append")
-        .with("partitionBy", json!(snapshot.partition_columns()).to_string())
-        .counting("numFiles", written.adds.len() as u64)
-        .counting("numOutputRows", written.rows)
-        .counting("numOutputBytes", written.bytes);
+        .with("partitionBy", json!(snapshot.partition_columns()).to_string());
+    let operation = counted(operation, &written);
     let mut actions = Vec::new();
     if let Some(schema) = &merged {
         actions.push(Action::Metadata(Box::new(with_schema(snapshot.metadata(), schema))));
     }
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    let committed = match check_deadline(snapshot, started_ms) {
-        Ok(()) => transact(Base::On(Arc::clone(snapshot)), staged, committer).await,
-        Err(error) => Err(error),
-    };
-    match committed {
-        Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, 0)),
-        Err(error) => {
-            discard(snapshot.root(), &written).await;
-            Err(error)
-        }
-    }
+    commit_written(Base::On(Arc::clone(snapshot)), staged, committer, &written, started_ms).await
 }
 
 /// The table's schema with the input's new columns, when there are any and they are asked for.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Input, WriteOutcome, add_actions, discard, report, write_files};
+use super::{Input, WriteOutcome, add_actions, commit_written, counted, write_files};
 use crate::action::{Action, Metadata, Protocol};
 use crate::clock::ClockRef;
 use crate::conflict::Reads;
@@ -13,7 +13,7 @@ use crate::log::list_log;
 use crate::protocol::check_property_change;
 use crate::schema::{DataType, PrimitiveType, StructType, check_names, check_new_names, write_schema};
 use crate::store::TableRoot;
-use crate::transaction::{Base, Committer, Operation, Staged, transact};
+use crate::transaction::{Base, Committer, Operation, Staged};
 use crate::write::Written;
 
 /// What the new table is to be.
@@ -54,6 +54,7 @@ pub async fn create(
             .with_object(root.display())
             .with_hint("append to it, overwrite it, or choose another place"));
     }
+    let started_ms = clock.now_ms();
     let written = match input {
         Some(input) => write_files(root, clock, &options.schema, &partition_columns, &configuration, input).await?,
         None => Written::default(),
@@ -69,21 +70,12 @@ pub async fn create(
         ..Metadata::default()
     };
     let name = if written.adds.is_empty() { "CREATE TABLE" } else { "CREATE TABLE AS SELECT" };
-    let operation = Operation::new(name)
-        .with("partitionBy", json!(partition_columns).to_string())
-        .counting("numFiles", written.adds.len() as u64)
-        .counting("numOutputRows", written.rows)
-        .counting("numOutputBytes", written.bytes);
+    let operation = Operation::new(name).with("partitionBy", json!(partition_columns).to_string());
+    let operation = counted(operation, &written);
     let mut actions = vec![Action::Protocol(protocol), Action::Metadata(Box::new(metadata))];
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    match transact(Base::New(root.clone(), clock.clone()), staged, committer).await {
-        Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, 0)),
-        Err(error) => {
-            discard(root, &written).await;
-            Err(error)
-        }
-    }
+    commit_written(Base::New(root.clone(), clock.clone()), staged, committer, &written, started_ms).await
 }
 
 /// The least protocol that the columns need.

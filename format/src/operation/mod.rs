@@ -29,7 +29,7 @@ use crate::protocol::TableProperties;
 use crate::schema::StructType;
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
-use crate::transaction::{Committed, Outcome, Unresolved};
+use crate::transaction::{Base, Committed, Committer, Operation, Outcome, Staged, Unresolved, transact};
 use crate::write::{DataWriter, WriteContext, Written};
 
 /// Rows to be written: their schema, and the batches as they come.
@@ -135,6 +135,40 @@ fn check_deadline(snapshot: &Snapshot, started_ms: i64) -> Result<()> {
 
 /// A retention shorter than this is for tests: it does not make every write fail.
 const MIN_DEADLINE_MS: i64 = 60 * 60 * 1000;
+
+/// Commits a write whose files are there. After a certain rejection the files are gone again (COM-4).
+async fn commit_written(
+    base: Base,
+    staged: Staged,
+    committer: &dyn Committer,
+    written: &Written,
+    started_ms: i64,
+) -> Result<WriteOutcome> {
+    let removed = staged.actions.iter().filter(|action| matches!(action, Action::Remove(_))).count() as u64;
+    let (root, in_time) = match &base {
+        Base::New(root, _) => (root.clone(), Ok(())),
+        Base::On(snapshot) => (snapshot.root().clone(), check_deadline(snapshot, started_ms)),
+    };
+    let committed = match in_time {
+        Ok(()) => transact(base, staged, committer).await,
+        Err(error) => Err(error),
+    };
+    match committed {
+        Ok(outcome) => Ok(report(outcome, written, written.adds.len() as u64, removed)),
+        Err(error) => {
+            discard(&root, written).await;
+            Err(error)
+        }
+    }
+}
+
+/// What a write says of its files.
+fn counted(operation: Operation, written: &Written) -> Operation {
+    operation
+        .counting("numFiles", written.adds.len() as u64)
+        .counting("numOutputRows", written.rows)
+        .counting("numOutputBytes", written.bytes)
+}
 
 /// Deletes the data files of a write that was certainly rejected. What can't be deleted is left to vacuum.
 async fn discard(root: &TableRoot, written: &Written) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::append::{check_evolved, merged_schema};
-use super::{Input, WriteOutcome, add_actions, check_deadline, discard, report, with_schema, write_files};
+use super::{Input, WriteOutcome, add_actions, commit_written, counted, with_schema, write_files};
 use crate::action::{Action, Remove};
 use crate::conflict::Reads;
 use crate::error::Result;
 use crate::schema::from_arrow;
 use crate::snapshot::Snapshot;
-use crate::transaction::{Base, Committer, Operation, Staged, transact};
+use crate::transaction::{Base, Committer, Operation, Staged};
 
 /// How to overwrite.
 #[derive(Clone, Debug, Default)]
@@ -61,20 +61,8 @@ pub async fn overwrite(
     let operation = Operation::new("WRITE")
         .with("mode", "Overwrite")
         .with("partitionBy", json!(snapshot.partition_columns()).to_string())
-        .counting("numFiles", written.adds.len() as u64)
-        .counting("numRemovedFiles", removed)
-        .counting("numOutputRows", written.rows)
-        .counting("numOutputBytes", written.bytes);
+        .counting("numRemovedFiles", removed);
+    let operation = counted(operation, &written);
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
-    let committed = match check_deadline(snapshot, started_ms) {
-        Ok(()) => transact(Base::On(Arc::clone(snapshot)), staged, committer).await,
-        Err(error) => Err(error),
-    };
-    match committed {
-        Ok(outcome) => Ok(report(outcome, &written, written.adds.len() as u64, removed)),
-        Err(error) => {
-            discard(snapshot.root(), &written).await;
-            Err(error)
-        }
-    }
+    commit_written(Base::On(Arc::clone(snapshot)), staged, committer, &written, started_ms).await
 }
