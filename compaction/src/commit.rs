@@ -89,7 +89,8 @@ pub async fn optimize(
     let sizes = options.policy.sizes(snapshot.properties())?;
     let keys = KeyColumns::find(snapshot.schema(), snapshot.partition_columns(), &options.zorder_by)?;
     let wanted = options.policy.partitions.as_ref();
-    let all = group_by_partition(snapshot.files(), snapshot.schema(), snapshot.partition_columns(), wanted)?;
+    let files: Vec<_> = snapshot.files().await?.iter().collect();
+    let all = group_by_partition(&files, snapshot.schema(), snapshot.partition_columns(), wanted)?;
     let groups = match &keys {
         None => bin_pack(&all.into_iter().map(|group| loose(group, sizes)).collect::<Vec<_>>(), sizes),
         Some(keys) => all.into_iter().filter(|group| !is_ordered(group, keys, sizes)).collect(),

@@ -36,9 +36,9 @@ async fn run(location: &str) -> Result<(usize, usize)> {
 
     let before = table.at(At::Version(0)).await?;
     let older: Vec<RecordBatch> =
-        before.plan_scan(&ScanRequest::default())?.stream(ReadOptions::default()).try_collect().await?;
+        before.plan_scan(&ScanRequest::default()).await?.stream(ReadOptions::default()).try_collect().await?;
     let newest: Vec<RecordBatch> =
-        table.snapshot().plan_scan(&ScanRequest::default())?.stream(ReadOptions::default()).try_collect().await?;
+        table.snapshot().plan_scan(&ScanRequest::default()).await?.stream(ReadOptions::default()).try_collect().await?;
     let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum();
     Ok((rows(&older), rows(&newest)))
 }

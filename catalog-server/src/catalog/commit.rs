@@ -136,7 +136,8 @@ impl Catalog {
             return Ok(Cow::Borrowed(&proposal.actions));
         }
         let snapshot = Snapshot::load(root.clone(), At::Version(head.version), Arc::clone(&self.clock)).await?;
-        Ok(layout::as_judged(&proposal.actions, snapshot.files()))
+        let files: Vec<_> = snapshot.files().await?.iter().collect();
+        Ok(layout::as_judged(&proposal.actions, &files))
     }
 
     /// Who holds a version.

@@ -33,11 +33,12 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         ("stats", Kind::Json),
     ])
     .hiding(if partitioned { &["stats"] } else { &["stats", "partition"] });
-    let mut files: Vec<&Add> = snapshot.files().iter().map(AsRef::as_ref).collect();
+    let live = snapshot.files().await?;
+    let mut files: Vec<_> = live.iter().collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.iter().for_each(|add| listing.push(row(add)));
     context.output().listing(&listing)?;
-    let size = bytes(snapshot.size_bytes());
+    let size = bytes(live.size_bytes());
     context.output().say(format_args!("{}, {size}", count(listing.len() as u64, "file")));
     Ok(())
 }

@@ -88,7 +88,7 @@ pub async fn vacuum(snapshot: &Arc<Snapshot>, options: &VacuumOptions) -> Result
     let mut newest = snapshot.refreshed().await?;
     newest.check_writable()?;
     let forgotten = forgotten_removes(&newest, retention_ms).await?;
-    let reachable = reachable(&newest, &forgotten, retention_ms, now_ms)?;
+    let reachable = reachable(&newest, &forgotten, retention_ms, now_ms).await?;
     let VacuumPlan { delete, kept } = plan(&listing, &reachable, retention_ms, now_ms);
     let mut report = VacuumReport {
         version: newest.version(),
@@ -109,7 +109,7 @@ pub async fn vacuum(snapshot: &Arc<Snapshot>, options: &VacuumOptions) -> Result
         if at > 0 {
             newest = newest.refreshed().await?;
         }
-        let reachable = self::reachable(&newest, &forgotten, retention_ms, now_ms)?;
+        let reachable = self::reachable(&newest, &forgotten, retention_ms, now_ms).await?;
         let (needed, batch): (Vec<_>, Vec<_>) = batch.iter().partition(|file| is_reachable(&reachable, file));
         spared.extend(needed.into_iter().map(|file| file.path.clone()));
         let failed = delete_all(root, &batch).await?;
@@ -171,7 +171,7 @@ fn listed(root: &TableRoot, info: ObjectInfo) -> Option<VacuumFile> {
 }
 
 /// The files that the newest version and the versions within the retention need.
-fn reachable(newest: &Snapshot, forgotten: &[Remove], retention_ms: i64, now_ms: i64) -> Result<Reachable> {
+async fn reachable(newest: &Snapshot, forgotten: &[Remove], retention_ms: i64, now_ms: i64) -> Result<Reachable> {
     let since_ms = now_ms.saturating_sub(retention_ms);
     let mut reachable = Reachable {
         partition_columns: newest.partition_columns().to_vec(),
@@ -182,10 +182,11 @@ fn reachable(newest: &Snapshot, forgotten: &[Remove], retention_ms: i64, now_ms:
             .is_some_and(|formats| formats.to_lowercase().contains("iceberg")),
         ..Reachable::default()
     };
-    for add in newest.files() {
+    for add in newest.files().await?.iter() {
         reachable.live.insert(own_path(newest.root(), &add.path)?);
     }
-    let removes = newest.tombstones().iter().map(Arc::as_ref).chain(forgotten);
+    let tombstones = newest.tombstones().await?;
+    let removes = tombstones.iter().map(Arc::as_ref).chain(forgotten);
     for remove in removes.filter(|remove| remove.deletion_timestamp.unwrap_or(0) > since_ms) {
         reachable.remembered.insert(own_path(newest.root(), &remove.path)?);
         // Vectors inside the log ("i") have no file.

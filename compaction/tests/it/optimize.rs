@@ -42,7 +42,13 @@ async fn small_files_become_one_and_the_rows_stay() {
     assert_eq!((report.version, report.files_removed, report.files_added), (Some(old_version + 1), 8, 1));
     assert_eq!((report.rows, report.bins, report.partitions), (400, 1, 1));
     assert!(report.bytes_added > 0 && report.bytes_added < report.bytes_removed && report.txn_id.is_some());
-    assert_eq!((table.snapshot().files().len(), table.snapshot().num_rows()), (1, Some(400)));
+    assert_eq!(
+        (
+            table.snapshot().files().await.expect("files").len(),
+            table.snapshot().files().await.expect("files").num_rows()
+        ),
+        (1, Some(400))
+    );
     assert_eq!(rows(table.snapshot()).await, before);
     let old = table.at(At::Version(old_version)).await.expect("time travel");
     assert_eq!(rows(&old).await, before);
@@ -55,7 +61,7 @@ async fn small_files_become_one_and_the_rows_stay() {
 async fn the_commit_says_what_it_did_and_changes_no_data() {
     let place = Place::new();
     let mut table = place.table(&pieces(3, 20), &["part"], &[]).await;
-    let old: Vec<Arc<Add>> = table.snapshot().files().to_vec();
+    let old: Vec<Arc<Add>> = table.snapshot().files().await.expect("files").iter().collect();
     let report = done(&mut table, &OptimizeOptions::default()).await;
     assert_eq!((report.partitions, report.bins, report.files_removed, report.files_added), (3, 3, 9, 3));
     let lines = commit_lines(&place.root, report.version.expect("version")).await;
@@ -92,7 +98,10 @@ async fn partitions_are_chosen_and_never_mixed() {
         ..OptimizeOptions::default()
     };
     let report = done(&mut table, &options(null)).await;
-    assert_eq!((report.partitions, report.files_removed, table.snapshot().files().len()), (1, 4, 9));
+    assert_eq!(
+        (report.partitions, report.files_removed, table.snapshot().files().await.expect("files").len()),
+        (1, 4, 9)
+    );
     let value = Scalar::String("ü%20".into());
     let odd = Predicate::Compare { column: ColumnPath::top("part"), op: CompareOp::Eq, value };
     assert_eq!(done(&mut table, &options(odd)).await.files_removed, 4);
@@ -127,7 +136,7 @@ async fn an_append_meanwhile_lands_beside_it() {
     let outcome = optimize(table.snapshot(), &late, &OptimizeOptions::default()).await.expect("optimize");
     let OptimizeOutcome::Done(report, snapshot) = outcome else { panic!("{outcome:?}") };
     assert_eq!(report.version, Some(table.snapshot().version() + 2), "the append took the version first");
-    assert_eq!((snapshot.files().len(), rows(&snapshot).await.len()), (2, 120));
+    assert_eq!((snapshot.files().await.expect("files").len(), rows(&snapshot).await.len()), (2, 120));
 }
 
 #[tokio::test]
@@ -178,8 +187,8 @@ async fn an_append_only_table_is_compacted_too() {
 /// Makes the newest files' entries in the log say something else.
 async fn tampered(table: &mut Table, change: impl Fn(usize, &mut Add)) {
     let mut actions = Vec::new();
-    for (at, add) in table.snapshot().files().iter().enumerate() {
-        let mut other = Add::clone(add);
+    for (at, add) in table.snapshot().files().await.expect("files").iter().enumerate() {
+        let mut other = Add::clone(&add);
         change(at, &mut other);
         actions.push(Action::Add(Box::new(other)));
     }
@@ -207,7 +216,7 @@ async fn wrong_sizes_and_statistics_in_the_log_do_not_change_rows() {
         let report = done(&mut table, &options).await;
         assert_eq!((report.rows, report.files_removed), (240, 6));
         assert_eq!(rows(table.snapshot()).await, before);
-        assert_eq!(table.snapshot().num_rows(), Some(240));
+        assert_eq!(table.snapshot().files().await.expect("files").num_rows(), Some(240));
     }
 }
 
@@ -217,7 +226,7 @@ async fn a_damaged_or_missing_file_stops_the_run_and_nothing_stays_behind() {
         for damage in ["bytes", "gone"] {
             let place = Place::new();
             let mut table = place.table(&pieces(4, 30), &["part"], &[]).await;
-            let victim = table.snapshot().files()[7].path.clone();
+            let victim = table.snapshot().files().await.expect("files").iter().nth(7).expect("a file").path.clone();
             let path = place.root.resolve(&victim).expect("path");
             match damage {
                 "bytes" => place.root.put(&path, vec![7_u8; 900].into()).await.expect("put"),
@@ -240,12 +249,12 @@ async fn a_damaged_or_missing_file_stops_the_run_and_nothing_stays_behind() {
 async fn a_bin_does_not_grow_past_the_target() {
     let place = Place::new();
     let mut table = place.table(&pieces(12, 300), &[], &[]).await;
-    let one = table.snapshot().files()[0].size as u64;
+    let one = table.snapshot().files().await.expect("files").iter().nth(0).expect("a file").size as u64;
     let target = one * 4 + one / 2;
     let before = rows(table.snapshot()).await;
     let report = done(&mut table, &OptimizeOptions { policy: small(target), ..OptimizeOptions::default() }).await;
     assert_eq!((report.bins, report.files_removed, report.files_added), (3, 12, 3));
-    assert!(table.snapshot().files().iter().all(|add| add.size as u64 <= target + target / 4));
+    assert!(table.snapshot().files().await.expect("files").iter().all(|add| add.size as u64 <= target + target / 4));
     assert_eq!(rows(table.snapshot()).await, before);
 }
 
@@ -259,7 +268,7 @@ async fn columns_added_later_are_null_in_old_rows() {
     append(&mut table, &numbers(20, 30)).await;
     let before = rows(table.snapshot()).await;
     done(&mut table, &OptimizeOptions::default()).await;
-    assert_eq!((table.snapshot().files().len(), rows(table.snapshot()).await), (1, before));
+    assert_eq!((table.snapshot().files().await.expect("files").len(), rows(table.snapshot()).await), (1, before));
 }
 
 #[tokio::test]
@@ -271,10 +280,10 @@ async fn an_older_snapshot_can_be_optimized_while_its_files_live() {
     place.clock.forward(DAY_MS);
     let outcome = optimize(&old, &LogCommitter, &OptimizeOptions::default()).await.expect("optimize");
     let OptimizeOutcome::Done(report, snapshot) = outcome else { panic!("{outcome:?}") };
-    assert_eq!((report.files_removed, snapshot.files().len()), (3, 2));
+    assert_eq!((report.files_removed, snapshot.files().await.expect("files").len()), (3, 2));
     assert_eq!(try_rows(&snapshot).await.expect("rows").len(), 40);
     let error = optimize(&old, &LogCommitter, &OptimizeOptions::default()).await.expect_err("its files have left");
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    let tombstones: Vec<&Remove> = snapshot.tombstones().iter().map(Arc::as_ref).collect();
+    let tombstones: Vec<Arc<Remove>> = snapshot.tombstones().await.expect("tombstones");
     assert!(tombstones.iter().all(|remove| !remove.data_change && remove.deletion_timestamp.is_some()));
 }

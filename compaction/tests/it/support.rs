@@ -140,7 +140,7 @@ pub async fn rows(snapshot: &Snapshot) -> Vec<String> {
 }
 
 pub async fn try_rows(snapshot: &Snapshot) -> Result<Vec<String>, Error> {
-    let plan = snapshot.plan_scan(&ScanRequest::default())?;
+    let plan = snapshot.plan_scan(&ScanRequest::default()).await?;
     let batches: Vec<RecordBatch> = plan.stream(ReadOptions::default()).try_collect().await?;
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
@@ -165,9 +165,9 @@ fn without_zone(array: &ArrayRef) -> ArrayRef {
     }
 }
 
-pub fn planned(snapshot: &Snapshot, predicate: Predicate) -> Pruning {
+pub async fn planned(snapshot: &Snapshot, predicate: Predicate) -> Pruning {
     let request = ScanRequest { predicate: Some(predicate), ..ScanRequest::default() };
-    snapshot.plan_scan(&request).expect("plan").pruning
+    snapshot.plan_scan(&request).await.expect("plan").pruning
 }
 
 pub fn small(target: u64) -> OptimizePolicy {

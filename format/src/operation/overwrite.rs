@@ -55,8 +55,9 @@ pub async fn overwrite(
     if let Some(schema) = &schema {
         actions.push(Action::Metadata(Box::new(with_schema(snapshot.metadata(), schema))));
     }
-    let removed = snapshot.files().len() as u64;
-    actions.extend(snapshot.files().iter().map(|add| Action::Remove(Box::new(Remove::of(add, now_ms, true)))));
+    let files = snapshot.files().await?;
+    let removed = files.len() as u64;
+    actions.extend(files.iter().map(|add| Action::Remove(Box::new(Remove::of(&add, now_ms, true)))));
     actions.extend(add_actions(&written));
     let operation = Operation::new("WRITE")
         .with("mode", "Overwrite")

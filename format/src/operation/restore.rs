@@ -10,7 +10,7 @@ use crate::action::{Action, Add, Remove};
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::replay::FileKey;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Files, Snapshot};
 use crate::transaction::{Base, Committer, Operation, Staged, transact};
 use crate::write::Written;
 
@@ -20,10 +20,11 @@ use crate::write::Written;
 /// `NotFound` when a data file of `target` is gone, `Conflict` when anyone changed the table since `snapshot`.
 pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target: &Snapshot) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
-    let keys = |snapshot: &Snapshot| snapshot.files().iter().map(|add| FileKey::of_add(add)).collect::<HashSet<_>>();
-    let (now, then) = (keys(snapshot), keys(target));
-    let back: Vec<&Arc<Add>> = target.files().iter().filter(|add| !now.contains(&FileKey::of_add(add))).collect();
-    let gone: Vec<&Arc<Add>> = snapshot.files().iter().filter(|add| !then.contains(&FileKey::of_add(add))).collect();
+    let keys = |files: &Files| files.iter().map(|add| FileKey::of_add(&add)).collect::<HashSet<_>>();
+    let (files, old_files) = (snapshot.files().await?, target.files().await?);
+    let (now, then) = (keys(&files), keys(&old_files));
+    let back: Vec<Arc<Add>> = old_files.iter().filter(|add| !now.contains(&FileKey::of_add(add))).collect();
+    let gone: Vec<Arc<Add>> = files.iter().filter(|add| !then.contains(&FileKey::of_add(add))).collect();
     check_present(target, &back).await?;
     let now_ms = snapshot.clock().now_ms();
     let mut actions = Vec::new();
@@ -42,7 +43,7 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
     Ok(report(outcome, &Written::default(), added, removed))
 }
 
-async fn check_present(target: &Snapshot, files: &[&Arc<Add>]) -> Result<()> {
+async fn check_present(target: &Snapshot, files: &[Arc<Add>]) -> Result<()> {
     let check = |add: Arc<Add>| async move {
         let path = target.root().resolve(&add.path)?;
         if target.root().head(&path).await?.is_none() {
@@ -55,6 +56,5 @@ async fn check_present(target: &Snapshot, files: &[&Arc<Add>]) -> Result<()> {
         }
         Ok(())
     };
-    let files: Vec<Arc<Add>> = files.iter().map(|&add| Arc::clone(add)).collect();
-    stream::iter(files).map(check).buffer_unordered(16).try_collect().await
+    stream::iter(files.to_vec()).map(check).buffer_unordered(16).try_collect().await
 }

@@ -126,10 +126,13 @@ async fn restore_brings_rows_and_columns_back() {
     let third = newest(&second).await;
     restore(&third, &LogCommitter, &first).await.expect("restored");
     let restored = newest(&third).await;
-    assert_eq!((restored.version(), restored.num_rows()), (4, Some(3)));
+    assert_eq!((restored.version(), restored.files().await.expect("files").num_rows()), (4, Some(3)));
     assert_eq!(to_arrow(restored.schema()).expect("schema"), to_arrow(first.schema()).expect("schema"));
 
-    let file = restored.root().resolve(&restored.files()[0].path).expect("path");
+    let file = restored
+        .root()
+        .resolve(&restored.files().await.expect("files").iter().nth(0).expect("a file").path)
+        .expect("path");
     restored.root().delete(&file).await.expect("deleted");
     overwrite(&restored, &LogCommitter, &OverwriteOptions::default(), input(0..1)).await.expect("overwrite");
     let last = newest(&restored).await;

@@ -127,19 +127,19 @@ impl ScanPlan {
 }
 
 impl Snapshot {
-    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads nothing.
+    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads no data file.
     ///
     /// # Errors
     /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Unsupported` for
     /// files with deletion vectors, `Corrupt` for an impossible size.
-    pub fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
+    pub async fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
         let table = ScanTable {
             root: self.root().clone(),
             version: self.version(),
             schema: Arc::clone(self.schema()),
             partition_columns: self.partition_columns().to_vec(),
         };
-        ScanPlan::prune(table, request, self.files())
+        ScanPlan::prune(table, request, &*self.files().await?)
     }
 }
 

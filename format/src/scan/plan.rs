@@ -11,6 +11,7 @@ use crate::action::Add;
 use crate::action::stats::Stats;
 use crate::error::{Error, Result};
 use crate::expr::{Predicate, Verdict, judge};
+use crate::snapshot::Files;
 
 impl ScanPlan {
     /// A scan of exactly `files`, without pruning: for a task that was handed its files by a plan made elsewhere.
@@ -31,13 +32,14 @@ impl ScanPlan {
     }
 
     /// The files of `live` that can hold wanted rows, in their order.
-    pub(super) fn prune(table: ScanTable, request: &ScanRequest, live: &[Arc<Add>]) -> Result<Self> {
+    pub(super) fn prune(table: ScanTable, request: &ScanRequest, live: &Files) -> Result<Self> {
         let shared = Shared::resolve(table, request)?;
         let columns = shared.predicate.as_ref().map(|predicate| PredicateColumns::new(predicate, &shared));
         let mut pruning = Pruning { files_total: live.len() as u64, ..Pruning::default() };
         let mut files = Vec::new();
         let mut sure_rows = Some(0_u64);
-        for add in live {
+        for add in live.iter() {
+            let add = &*add;
             let size_bytes = file_size(add)?;
             pruning.bytes_total = pruning.bytes_total.saturating_add(size_bytes);
             if let (Some(predicate), Some(columns)) = (&shared.predicate, &columns) {

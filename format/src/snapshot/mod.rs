@@ -1,15 +1,16 @@
 //! The table at one version: immutable, complete, ready to be scanned or written to.
 
 mod build;
+mod files;
 mod history;
 mod time;
 
 use std::sync::Arc;
 
+pub use files::Files;
 pub use history::{HistoryEntry, history};
 
-use crate::action::stats::Stats;
-use crate::action::{Action, Add, DomainMetadata, Metadata, Protocol, Remove, Txn};
+use crate::action::{Action, DomainMetadata, Metadata, Protocol, Remove, Txn};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{Hint, write_checkpoint};
@@ -151,13 +152,19 @@ impl Snapshot {
     }
 
     /// The live files.
-    pub fn files(&self) -> &[Arc<Add>] {
-        &self.state.files
+    ///
+    /// # Errors
+    /// As [`Snapshot::load`]: they are read when they are first asked for.
+    pub async fn files(&self) -> Result<Arc<Files>> {
+        Ok(Arc::new(Files::of(self.state.files.clone())))
     }
 
     /// Files that left the table and are still remembered.
-    pub fn tombstones(&self) -> &[Arc<Remove>] {
-        &self.state.tombstones
+    ///
+    /// # Errors
+    /// As [`Snapshot::files`].
+    pub async fn tombstones(&self) -> Result<Vec<Arc<Remove>>> {
+        Ok(self.state.tombstones.clone())
     }
 
     /// Progress mark of an application.
@@ -168,21 +175,6 @@ impl Snapshot {
     /// Configuration of a domain.
     pub fn domain(&self, name: &str) -> Option<&DomainMetadata> {
         self.state.domains.get(name)
-    }
-
-    /// Bytes of all live files.
-    pub fn size_bytes(&self) -> u64 {
-        let size = |add: &Arc<Add>| u64::try_from(add.size).unwrap_or(0);
-        self.files().iter().map(size).fold(0, u64::saturating_add)
-    }
-
-    /// Rows of all live files, from their statistics; `None` when one file has none.
-    pub fn num_rows(&self) -> Option<u64> {
-        let rows = |add: &Arc<Add>| {
-            let stats = Stats::parse(add.stats.as_deref()?)?;
-            u64::try_from(stats.num_records?).ok()
-        };
-        self.files().iter().map(rows).try_fold(0_u64, |total, rows| total.checked_add(rows?))
     }
 
     /// Whether Lake may write to this table.

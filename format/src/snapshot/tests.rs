@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
+use crate::action::Add;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ErrorKind;
 use crate::operation::{CreateOptions, create};
@@ -37,8 +38,14 @@ async fn table() -> TableRoot {
         };
         let mut actions = vec![Action::Add(Box::new(add))];
         if n % 3 == 0 {
-            let gone = head.files().iter().find(|file| file.path == format!("f{}.parquet", n - 1)).expect("live");
-            actions.push(Action::Remove(Box::new(Remove::of(gone, clock.now_ms(), true))));
+            let gone = head
+                .files()
+                .await
+                .expect("files")
+                .iter()
+                .find(|file| file.path == format!("f{}.parquet", n - 1))
+                .expect("live");
+            actions.push(Action::Remove(Box::new(Remove::of(&gone, clock.now_ms(), true))));
         }
         let txn = Txn { app_id: "app".into(), version: n as i64, last_updated: None };
         actions.push(Action::Txn(txn));
@@ -80,18 +87,24 @@ fn checkpoint(version: u64) -> String {
     format!("{version:020}.checkpoint.parquet")
 }
 
-fn paths(snapshot: &Snapshot) -> Vec<String> {
-    let mut paths: Vec<String> = snapshot.files().iter().map(|add| add.path.clone()).collect();
+async fn paths(snapshot: &Snapshot) -> Vec<String> {
+    let mut paths: Vec<String> = snapshot.files().await.expect("files").iter().map(|add| add.path.clone()).collect();
     paths.sort_unstable();
     paths
 }
 
 /// The whole state but for what a checkpoint may drop.
-fn state(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
-    let mut files: Vec<Add> =
-        snapshot.files().iter().map(|add| Add { data_change: false, ..Add::clone(add) }).collect();
+async fn state(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
+    let mut files: Vec<Add> = snapshot
+        .files()
+        .await
+        .expect("files")
+        .iter()
+        .map(|add| Add { data_change: false, ..Add::clone(&add) })
+        .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut gone: Vec<String> = snapshot.tombstones().iter().map(|remove| remove.path.clone()).collect();
+    let mut gone: Vec<String> =
+        snapshot.tombstones().await.expect("files").iter().map(|remove| remove.path.clone()).collect();
     gone.sort_unstable();
     let state = &snapshot.state;
     (files, gone, state.protocol.clone(), state.metadata.clone(), state.txns.clone(), state.domains.clone())
@@ -102,19 +115,19 @@ async fn the_checkpoint_says_what_the_log_says() {
     let root = table().await;
     let with = load(&root, At::Latest).await.expect("loads");
     assert_eq!((with.version(), with.checkpoint_version()), (COMMITS, Some(10)), "CHK-1");
-    assert_eq!(with.num_rows(), Some((1..=COMMITS).sum::<u64>() - 2 - 5 - 8 - 11));
+    assert_eq!(with.files().await.expect("files").num_rows(), Some((1..=COMMITS).sum::<u64>() - 2 - 5 - 8 - 11));
     delete(&root, &checkpoint(10)).await;
     delete(&root, "_last_checkpoint").await;
     let without = load(&root, At::Latest).await.expect("loads");
     assert_eq!(without.checkpoint_version(), None);
-    assert_eq!(state(&with), state(&without));
+    assert_eq!(state(&with).await, state(&without).await);
 }
 
 #[tokio::test]
 async fn a_damaged_shortcut_is_passed_over() {
     for damage in 0..7 {
         let root = table().await;
-        let whole = state(&load(&root, At::Latest).await.expect("loads"));
+        let whole = state(&load(&root, At::Latest).await.expect("loads")).await;
         match damage {
             0 => put(&root, "_last_checkpoint", b"garbage{").await,
             1 => put(&root, "_last_checkpoint", b"").await,
@@ -128,7 +141,7 @@ async fn a_damaged_shortcut_is_passed_over() {
             _ => put(&root, &checkpoint(10), b"PAR1 not really PAR1").await,
         }
         let loaded = load(&root, At::Latest).await.unwrap_or_else(|e| panic!("LOG-5, damage {damage}: {e}"));
-        assert_eq!(state(&loaded), whole, "damage {damage}");
+        assert_eq!(state(&loaded).await, whole, "damage {damage}");
     }
 }
 
@@ -174,7 +187,7 @@ async fn refreshing_equals_loading() {
     let old = Arc::new(load(&root, At::Version(4)).await.expect("old"));
     let fresh = old.refreshed().await.expect("fresh");
     let loaded = load(&root, At::Latest).await.expect("loaded");
-    assert_eq!((fresh.version(), paths(&fresh)), (loaded.version(), paths(&loaded)));
+    assert_eq!((fresh.version(), paths(&fresh).await), (loaded.version(), paths(&loaded).await));
     assert_eq!(fresh.timestamp_ms(), loaded.timestamp_ms());
 }
 

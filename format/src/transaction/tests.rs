@@ -45,7 +45,8 @@ impl Bench {
     }
 
     async fn live(&self) -> Vec<String> {
-        let mut paths: Vec<String> = self.load(&self.truth).await.files().iter().map(|add| add.path.clone()).collect();
+        let mut paths: Vec<String> =
+            self.load(&self.truth).await.files().await.expect("files").iter().map(|add| add.path.clone()).collect();
         paths.sort_unstable();
         paths
     }
@@ -209,5 +210,5 @@ async fn a_checkpoint_that_fails_never_fails_the_commit() {
         head = committed.snapshot;
     }
     assert!(bench.faults.fired("checkpoint") > 0);
-    assert_eq!(bench.load(&bench.truth).await.files().len(), 10);
+    assert_eq!(bench.load(&bench.truth).await.files().await.expect("files").len(), 10);
 }

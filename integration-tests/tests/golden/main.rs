@@ -65,7 +65,7 @@ async fn judge(folder: &Path, entry: &Entry) -> Verdict {
         },
         (Kind::Refuse, Ok(snapshot)) => Verdict::Wrong(format!("must be refused, read version {}", snapshot.version())),
         (_, Err(error)) => refusal(entry, &error),
-        (Kind::LogOnly, Ok(snapshot)) => live_files(entry, &snapshot),
+        (Kind::LogOnly, Ok(snapshot)) => live_files(entry, &snapshot).await,
         (_, Ok(snapshot)) => match contents(&table, entry, &snapshot).await {
             Ok(None) => Verdict::Right,
             Ok(Some(why)) => Verdict::Wrong(why),
@@ -89,10 +89,11 @@ fn refusal(entry: &Entry, error: &Error) -> Verdict {
     Verdict::Wrong(format!("{:?}: {text}", error.kind()))
 }
 
-fn live_files(entry: &Entry, snapshot: &Snapshot) -> Verdict {
-    match entry.live_files {
-        Some(wanted) if wanted != snapshot.files().len() => {
-            Verdict::Wrong(format!("{} live files instead of {wanted}", snapshot.files().len()))
+async fn live_files(entry: &Entry, snapshot: &Snapshot) -> Verdict {
+    match (entry.live_files, snapshot.files().await) {
+        (_, Err(error)) => refusal(entry, &error),
+        (Some(wanted), Ok(files)) if wanted != files.len() => {
+            Verdict::Wrong(format!("{} live files instead of {wanted}", files.len()))
         }
         _ => Verdict::Right,
     }
@@ -104,7 +105,7 @@ async fn contents(table: &Path, entry: &Entry, snapshot: &Snapshot) -> Result<Op
     {
         return Ok(Some(format!("version {} instead of {wanted}", snapshot.version())));
     }
-    if entry.kind == Kind::Special && snapshot.files().is_empty() {
+    if entry.kind == Kind::Special && snapshot.files().await?.is_empty() {
         return Ok(None);
     }
     let batches = rows(snapshot).await?;
@@ -115,9 +116,9 @@ async fn contents(table: &Path, entry: &Entry, snapshot: &Snapshot) -> Result<Op
         return Ok(Some(format!("{found} rows instead of {wanted}")));
     }
     if let Some(wanted) = entry.live_files
-        && snapshot.files().len() != wanted
+        && snapshot.files().await?.len() != wanted
     {
-        return Ok(Some(format!("{} live files instead of {wanted}", snapshot.files().len())));
+        return Ok(Some(format!("{} live files instead of {wanted}", snapshot.files().await?.len())));
     }
     for expected in entry.expected_folders(table, None) {
         if let Some(difference) = compare::difference(&batches, &expected, entry.ignored_column()) {
@@ -146,6 +147,6 @@ async fn load(table: &Path, at: At) -> Result<Snapshot, Error> {
 }
 
 async fn rows(snapshot: &Snapshot) -> Result<Vec<arrow::array::RecordBatch>, Error> {
-    let plan = snapshot.plan_scan(&ScanRequest::default())?;
+    let plan = snapshot.plan_scan(&ScanRequest::default()).await?;
     plan.stream(ReadOptions::default()).try_collect().await
 }

@@ -76,7 +76,7 @@ fn their_ids(table: &DeltaTable) -> Vec<i64> {
 
 async fn our_ids(folder: &Path, at: At) -> Vec<i64> {
     let snapshot = Snapshot::load(root(folder), at, SystemClock::shared()).await.expect("loads");
-    let plan = snapshot.plan_scan(&ScanRequest::default()).expect("plan");
+    let plan = snapshot.plan_scan(&ScanRequest::default()).await.expect("plan");
     let batches: Vec<RecordBatch> = plan.stream(ReadOptions::default()).try_collect().await.expect("rows");
     let mut ids = Vec::new();
     for batch in batches {

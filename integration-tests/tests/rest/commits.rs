@@ -35,7 +35,7 @@ async fn rows_go_through_the_server_and_are_read_by_path() {
     assert_eq!(append(&mut table, &[Some(1), Some(2)]).await.expect("append"), 1);
     assert_eq!(append(&mut table, &[Some(3)]).await.expect("append"), 2);
     let snapshot = newest(&location.root).await;
-    assert_eq!((snapshot.version(), snapshot.num_rows()), (2, Some(3)));
+    assert_eq!((snapshot.version(), snapshot.files().await.expect("files").num_rows()), (2, Some(3)));
     let loaded = rest.client().load_table(&location.name).await.expect("load");
     assert_eq!(loaded.version, 2);
     let status = rest.client().get_commit(&location.name, 2).await.expect("status");
@@ -72,7 +72,14 @@ async fn many_writers_through_the_server_and_one_beside_it_leave_no_gap() {
     }
     assert_eq!(versions, (1..=48).collect());
     let snapshot = newest(&location.root).await;
-    assert_eq!((snapshot.version(), snapshot.num_rows(), snapshot.files().len()), (48, Some(48), 48));
+    assert_eq!(
+        (
+            snapshot.version(),
+            snapshot.files().await.expect("files").num_rows(),
+            snapshot.files().await.expect("files").len()
+        ),
+        (48, Some(48), 48)
+    );
 }
 
 #[tokio::test]

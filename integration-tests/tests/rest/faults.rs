@@ -56,7 +56,7 @@ async fn commit(root: &TableRoot, version: u64) -> serde_json::Value {
 
 async fn files(root: &TableRoot) -> (u64, usize) {
     let snapshot = Snapshot::load(root.clone(), At::Latest, SystemClock::shared()).await.expect("snapshot");
-    (snapshot.version(), snapshot.files().len())
+    (snapshot.version(), snapshot.files().await.expect("files").len())
 }
 
 #[tokio::test]

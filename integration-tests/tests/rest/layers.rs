@@ -124,7 +124,8 @@ async fn a_move_of_rows_is_proved_or_judged_as_data() {
         if schema != "gold" && table.snapshot().version() == 0 {
             append(&mut table, &[Some(1), Some(2)]).await.expect("append");
         }
-        let removed: Vec<String> = table.snapshot().files().iter().map(|add| add.path.clone()).collect();
+        let removed: Vec<String> =
+            table.snapshot().files().await.expect("files").iter().map(|add| add.path.clone()).collect();
         let before = state(&rest, schema).await;
         let version = table.snapshot().version() + 1;
         let txn_id = new_id();
@@ -139,7 +140,8 @@ async fn a_move_of_rows_is_proved_or_judged_as_data() {
     // The same with as many rows as leave.
     for schema in ["bronze", "silver"] {
         let (_, table) = rest.open(&format!("{schema}.t")).await;
-        let removed: Vec<String> = table.snapshot().files().iter().map(|add| add.path.clone()).collect();
+        let removed: Vec<String> =
+            table.snapshot().files().await.expect("files").iter().map(|add| add.path.clone()).collect();
         let txn_id = new_id();
         let actions = layout_lines(&txn_id, &removed, &[("c.parquet", counted)]);
         let body = json!({ "version": 2, "txn_id": txn_id, "actions": actions });
@@ -163,7 +165,7 @@ async fn compaction_passes_in_bronze_and_silver() {
         let outcome = lake_compaction::optimize(table.snapshot(), committer.as_ref(), &Default::default()).await;
         let Ok(lake_compaction::OptimizeOutcome::Done(report, snapshot)) = outcome else { panic!("{outcome:?}") };
         assert_eq!((report.version, report.files_removed, report.files_added), (Some(5), 4, 1), "{schema}");
-        assert_eq!(snapshot.num_rows(), Some(8));
+        assert_eq!(snapshot.files().await.expect("files").num_rows(), Some(8));
     }
 }
 

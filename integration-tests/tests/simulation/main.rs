@@ -108,9 +108,10 @@ async fn write(root: TableRoot, mut rng: SplitMix64, writer: u64) -> Vec<Attempt
     for step in 0..OPERATIONS {
         clock.sleep(millis(rng.below(40))).await;
         let Ok(snapshot) = Snapshot::load(root.clone(), At::Latest, Arc::clone(&clock)).await else { continue };
+        let Ok(files) = snapshot.files().await else { continue };
         let (kind, removed) = match rng.below(10) {
-            0 => (Kind::Overwrite, snapshot.files().to_vec()),
-            1 | 2 if snapshot.files().len() >= 2 => (Kind::Compaction, snapshot.files()[..2].to_vec()),
+            0 => (Kind::Overwrite, files.iter().collect::<Vec<_>>()),
+            1 | 2 if files.len() >= 2 => (Kind::Compaction, files.iter().take(2).collect()),
             _ => (Kind::Append, Vec::new()),
         };
         let added = format!("w{writer}-{step}.parquet");

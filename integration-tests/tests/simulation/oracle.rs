@@ -69,7 +69,8 @@ pub async fn judge(truth: &TableRoot, clock: &ClockRef, attempts: &[Attempt]) ->
         live.extend(commit.added.iter().cloned());
         let at = At::Version(version as u64);
         let snapshot = Snapshot::load(truth.clone(), at, clock.clone()).await.expect("every version reads");
-        let found: BTreeSet<String> = snapshot.files().iter().map(|add| add.path.clone()).collect();
+        let found: BTreeSet<String> =
+            snapshot.files().await.expect("files").iter().map(|add| add.path.clone()).collect();
         assert_eq!(found, live, "LOG-5 at version {version}");
     }
     versions.into_iter().map(|commit| format!("{} +{:?} -{:?}", commit.txn_id, commit.added, commit.removed)).collect()

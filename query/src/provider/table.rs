@@ -71,7 +71,7 @@ impl TableProvider for LakeTableProvider {
             predicate: conjunction(filters, &self.schema),
             limit: limit.map(|rows| rows as u64),
         };
-        let plan = self.snapshot.plan_scan(&request).map_err(into_engine)?;
+        let plan = self.snapshot.plan_scan(&request).await.map_err(into_engine)?;
         Ok(Arc::new(LakeScanExec::new(plan, state.config().target_partitions())))
     }
 }

@@ -38,12 +38,12 @@ impl Probe {
     }
 
     /// Files that a scan for it would read of this version.
-    fn files_planned(&self, snapshot: &Snapshot) -> Result<u64> {
+    async fn files_planned(&self, snapshot: &Snapshot) -> Result<u64> {
         let value = i64::try_from(self.value).unwrap_or(i64::MAX);
         let predicate =
             Predicate::Compare { column: ColumnPath::top(self.column), op: CompareOp::Eq, value: Scalar::Long(value) };
         let request = ScanRequest { predicate: Some(predicate), ..ScanRequest::default() };
-        Ok(snapshot.plan_scan(&request)?.pruning.files_planned)
+        Ok(snapshot.plan_scan(&request).await?.pruning.files_planned)
     }
 }
 
@@ -113,7 +113,7 @@ impl Tour<'_> {
         let before = Arc::clone(table.snapshot());
         let mut probes = self.probes().await?;
         for probe in &mut probes {
-            probe.files_read = probe.files_planned(&before)?;
+            probe.files_read = probe.files_planned(&before).await?;
             probe.answer = self.house.rows(&probe.query()).await?;
         }
         let arguments = format!("optimize {ORDERS} --zorder-by customer_id,product_id");
@@ -135,7 +135,7 @@ impl Tour<'_> {
             OptimizeOutcome::Unknown(unresolved) => return Err(CliError::unknown(ORDERS, unresolved)),
         };
         let after = Arc::clone(self.house.table(ORDERS).await?.snapshot());
-        let (old_files, new_files) = (before.files().len() as u64, after.files().len() as u64);
+        let (old_files, new_files) = (before.files().await?.len() as u64, after.files().await?.len() as u64);
         self.story.line(format_args!(
             "{} became {} in {}; no row has changed",
             count(report.files_removed, "file"),
@@ -144,7 +144,7 @@ impl Tour<'_> {
         ))?;
         let mut rows = vec![["orders where", "skipped before", "skipped after"].map(str::to_owned)];
         for probe in &probes {
-            let read = probe.files_planned(&after)?;
+            let read = probe.files_planned(&after).await?;
             if self.house.rows(&probe.query()).await? != probe.answer {
                 let what = format!("Z-order has changed the answer for {}", probe.condition());
                 return Err(Error::internal(what).into());
