@@ -1,12 +1,14 @@
 //! The actions of a commit, one file each: data and JSON, no I/O.
 
 mod add;
+pub mod columnar;
 mod commit_info;
 mod domain;
 mod metadata;
 pub mod partition_value;
 mod protocol;
 mod remove;
+mod sidecar;
 pub mod stats;
 mod text;
 mod txn;
@@ -19,6 +21,7 @@ pub use domain::DomainMetadata;
 pub use metadata::{Metadata, TableFormat};
 pub use protocol::Protocol;
 pub use remove::{Cdc, Remove};
+pub use sidecar::{CheckpointMetadata, Sidecar};
 pub use txn::Txn;
 
 /// One line of a commit: exactly one of the actions.

@@ -98,6 +98,17 @@ impl Stats {
     }
 }
 
+/// The row count of `add.stats` alone, when known and believable; the rest is skipped over.
+pub fn num_records(text: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Count<'a> {
+        #[serde(borrow, rename = "numRecords", default)]
+        num_records: Option<&'a RawValue>,
+    }
+    let object = text.trim_start().starts_with('{');
+    serde_json::from_str::<Count<'_>>(text).ok().filter(|_| object)?.num_records.and_then(|raw| count(raw, MOST_ROWS))
+}
+
 fn count(raw: &RawValue, most: i64) -> Option<i64> {
     raw.get().parse().ok().filter(|count| (0..=most).contains(count))
 }
@@ -311,6 +322,20 @@ fn bound_text(value: &Scalar, side: Side) -> Option<String> {
             text.filter(|text| plain_year(text)).map(|text| quoted(&text))
         }
         Scalar::Decimal { unscaled, scale, .. } => Some(decimal_text(*unscaled, *scale)),
+    }
+}
+
+/// A bound as JSON; `None` where the format has no exact or safe form for it.
+pub(crate) fn bound_json(value: &Scalar, is_max: bool) -> Option<String> {
+    bound_text(value, if is_max { Side::Max } else { Side::Min })
+}
+
+/// A maximum that a writer may have cut to milliseconds, made to bound again.
+pub(crate) fn widened_scalar(value: Scalar) -> Scalar {
+    match value {
+        Scalar::Timestamp(micros) => Scalar::Timestamp(micros.saturating_add(1000)),
+        Scalar::TimestampNtz(micros) => Scalar::TimestampNtz(micros.saturating_add(1000)),
+        other => other,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod constant;
+mod element;
 mod eval;
 mod fold;
 mod predicate;
@@ -9,6 +10,7 @@ mod scalar;
 
 pub use bounds::{BoundsSource, ColumnBounds, Verdict, judge};
 pub use constant::{constant_array, to_arrow_scalar};
+pub(crate) use element::scalar_at;
 pub use eval::evaluate;
 pub use predicate::{ColumnPath, CompareOp, Predicate};
 pub use scalar::{Scalar, compare};

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use uuid::Uuid;
 
 use super::path::commit_name;
@@ -13,6 +16,8 @@ use crate::store::{PutAnswer, TableRoot, put_if_absent};
 
 /// A commit file larger than this is refused rather than loaded.
 const MAX_COMMIT_BYTES: u64 = 2 << 30;
+/// A line longer than this is refused rather than loaded.
+const MAX_LINE_BYTES: usize = 64 << 20;
 /// Puts of the same bytes before the outcome is called unknown.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE_MS: u64 = 50;
@@ -70,45 +75,94 @@ impl CommitRecord {
 /// # Errors
 /// `Corrupt` for a file that is empty or torn, or a line that is not one JSON object (LOG-2).
 pub fn parse_commit(bytes: &[u8], version: u64) -> Result<Vec<Action>> {
-    let corrupt = |line: usize, what: &str| {
-        Error::corrupt(format!("commit {version} {what} in line {line}"))
-            .with_hint("the table was not read; restore the commit file from a backup of the bucket")
-    };
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::corrupt(format!("commit {version} is empty: a write to it was cut short"))
-            .with_hint("the table was not read; restore the commit file from a backup of the bucket"));
-    }
+    let mut lines = Lines::new(version, Wanted::All);
     let mut actions = Vec::new();
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match parse_line(line) {
-            Ok(action) => actions.extend(action),
-            Err(error) => {
-                let what = if error.is_eof() { "is torn" } else { "can't be parsed" };
-                return Err(corrupt(index + 1, what).with_source(error));
-            }
-        }
+    for line in bytes.split(|&byte| byte == b'\n') {
+        actions.extend(lines.parse(line)?);
     }
-    check_count(&actions, version)?;
+    lines.finish()?;
     Ok(actions)
 }
 
-/// Our own commits say how many actions they hold.
-fn check_count(actions: &[Action], version: u64) -> Result<()> {
-    let Some(Action::CommitInfo(info)) = actions.first() else { return Ok(()) };
-    let Some(wanted) = info.other.get(ACTION_COUNT_KEY).and_then(serde_json::Value::as_u64) else { return Ok(()) };
-    let found = actions.len() as u64 - 1;
-    if found == wanted {
-        return Ok(());
+/// Which actions of a commit are parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// All but those of files.
+    Small,
+}
+
+/// The lines of one commit, parsed one by one.
+struct Lines {
+    version: u64,
+    wanted: Wanted,
+    line: usize,
+    /// Actions after the first one.
+    following: u64,
+    any: bool,
+    /// What the first action says of how many follow.
+    declared: Option<u64>,
+}
+
+impl Lines {
+    fn new(version: u64, wanted: Wanted) -> Self {
+        Self { version, wanted, line: 0, following: 0, any: false, declared: None }
     }
-    Err(Error::corrupt(format!("commit {version} is torn: it holds {found} of {wanted} actions"))
-        .with_hint("the table was not read; restore the commit file from a backup of the bucket"))
+
+    fn parse(&mut self, line: &[u8]) -> Result<Option<Action>> {
+        self.line += 1;
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let first = !std::mem::replace(&mut self.any, true);
+        if self.wanted == Wanted::Small && is_of_file(line) && line.ends_with(b"}") {
+            self.following += u64::from(!first);
+            return Ok(None);
+        }
+        let action = parse_line(line).map_err(|error| {
+            let what = if error.is_eof() { "is torn" } else { "can't be parsed" };
+            let message = format!("commit {} {what} in line {}", self.version, self.line);
+            Error::corrupt(message).with_hint(RESTORE_HINT).with_source(error)
+        })?;
+        match &action {
+            Some(Action::CommitInfo(info)) if first => {
+                self.declared = info.other.get(ACTION_COUNT_KEY).and_then(serde_json::Value::as_u64);
+            }
+            Some(_) => self.following += u64::from(!first),
+            None => {}
+        }
+        Ok(action)
+    }
+
+    /// Our own commits say how many actions they hold.
+    fn finish(self) -> Result<()> {
+        let version = self.version;
+        if !self.any {
+            let message = format!("commit {version} is empty: a write to it was cut short");
+            return Err(Error::corrupt(message).with_hint(RESTORE_HINT));
+        }
+        match self.declared {
+            Some(declared) if declared != self.following => {
+                let found = self.following;
+                let message = format!("commit {version} is torn: it holds {found} of {declared} actions");
+                Err(Error::corrupt(message).with_hint(RESTORE_HINT))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const RESTORE_HINT: &str = "the table was not read; restore the commit file from a backup of the bucket";
+
+/// Whether a line, trimmed, holds an action of a file, as all writers spell it.
+pub(super) fn is_of_file(line: &[u8]) -> bool {
+    [&b"{\"add\":"[..], b"{\"remove\":", b"{\"cdc\":"].iter().any(|start| line.starts_with(start))
 }
 
 /// One line: an object with one known key, or with unknown keys alone.
-fn parse_line(line: &[u8]) -> Result<Option<Action>, serde_json::Error> {
+pub(super) fn parse_line(line: &[u8]) -> Result<Option<Action>, serde_json::Error> {
     use serde::de::Error as _;
 
     let Fields(fields) = serde_json::from_slice(line)?;
@@ -174,6 +228,63 @@ pub async fn read_commit(root: &TableRoot, version: u64) -> Result<Option<Commit
     Ok(Some(CommitRecord { version, actions, modified_ms: 0 }))
 }
 
+/// Parses the file of a commit, or of several made into one, as it comes: memory is bounded by the longest line and by
+/// what `take` keeps.
+///
+/// # Errors
+/// As [`parse_commit`], `Corrupt` also when the file is gone, those of `take`, and the store's own.
+pub async fn stream_commit(
+    root: &TableRoot,
+    path: &Path,
+    version: u64,
+    wanted: Wanted,
+    mut take: impl FnMut(Action) -> Result<()>,
+) -> Result<()> {
+    let named = |e: Error| e.with_object(root.name_of(path));
+    let mut lines = Lines::new(version, wanted);
+    stream_lines(root, path, |line| lines.parse(line).map_err(named)?.map_or(Ok(()), &mut take)).await?;
+    lines.finish().map_err(named)
+}
+
+/// Hands each line of a file of the log to `take`, as the file comes.
+///
+/// # Errors
+/// `Corrupt` when the file is gone or has a line too long to be loaded, those of `take`, and the store's own.
+pub(super) async fn stream_lines(
+    root: &TableRoot,
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let named = |e: Error| e.with_object(root.name_of(path));
+    let answer = match root.store().get(path).await {
+        Ok(answer) => answer,
+        Err(object_store::Error::NotFound { .. }) => {
+            return Err(named(Error::corrupt("a file of the log was listed but is gone")));
+        }
+        Err(error) => return Err(named(error.into())),
+    };
+    let mut chunks = answer.into_stream();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(chunk) = chunks.try_next().await.map_err(|e| named(e.into()))? {
+        let mut pieces = chunk.split(|&byte| byte == b'\n');
+        let last = pieces.next_back().unwrap_or_default();
+        for piece in pieces {
+            if rest.is_empty() {
+                take(piece)?;
+            } else {
+                rest.extend_from_slice(piece);
+                take(&std::mem::take(&mut rest))?;
+            }
+        }
+        rest.extend_from_slice(last);
+        if rest.len() > MAX_LINE_BYTES {
+            let message = format!("a file of the log has a line of more than {MAX_LINE_BYTES} bytes");
+            return Err(named(Error::corrupt(message).with_hint(RESTORE_HINT)));
+        }
+    }
+    take(&rest)
+}
+
 /// Makes `body` its version with put-if-absent, and settles every doubtful answer by reading the version back
 /// (COM-1 to COM-4). Absence settles nothing: a put that timed out may land later, so the same bytes are put again.
 pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock) -> Settled {
@@ -211,7 +322,7 @@ pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock
 
 /// Whether the version is ours (`true`), another's (`false`) or not to be seen (`None`). Bytes that are neither ours
 /// nor a whole commit of somebody else prove nothing: the read may have been cut short.
-async fn holder(root: &TableRoot, path: &object_store::path::Path, body: &CommitBody) -> Result<Option<bool>> {
+async fn holder(root: &TableRoot, path: &Path, body: &CommitBody) -> Result<Option<bool>> {
     let Some(bytes) = root.get_small(path, MAX_COMMIT_BYTES).await? else { return Ok(None) };
     if bytes == body.bytes {
         return Ok(Some(true));

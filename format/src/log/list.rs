@@ -23,12 +23,25 @@ pub struct LogFile {
 pub struct LogSegment {
     /// The version.
     pub version: u64,
-    /// Version and files of the checkpoint to start from.
+    /// Version and files of the checkpoint to start from. A V2 checkpoint counts with its main file alone.
     pub checkpoint: Option<(u64, Vec<ObjectInfo>)>,
-    /// Commits above the checkpoint, oldest first, without a gap.
-    pub commits: Vec<(u64, ObjectInfo)>,
+    /// What is above the checkpoint, oldest first, without a gap.
+    pub tail: Vec<TailFile>,
+    /// Newest checksum file above the checkpoint.
+    pub checksum: Option<(u64, ObjectInfo)>,
     /// The newest commit's file, also where the checkpoint covers it.
     pub head: Option<ObjectInfo>,
+}
+
+/// A commit, or several made into one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailFile {
+    /// The first version.
+    pub from: u64,
+    /// The last version: the same, for a commit.
+    pub to: u64,
+    /// The file.
+    pub object: ObjectInfo,
 }
 
 /// Lists the log from version `from` on, by name. Only the log directory itself is read.
@@ -54,24 +67,75 @@ pub async fn list_log(root: &TableRoot, from: u64) -> Result<Vec<LogFile>> {
     Ok(files)
 }
 
-/// Complete checkpoints among `files` at or below `at`, newest first; at one version the multi-part one first.
+/// Complete checkpoints among `files` at or below `at`, newest first; at one version those of the feature `v2Checkpoint`
+/// first, then the multi-part ones.
 fn checkpoints(files: &[LogFile], at: u64) -> Vec<(u64, Vec<ObjectInfo>)> {
-    let mut parts: BTreeMap<(u64, u32), BTreeMap<u32, ObjectInfo>> = BTreeMap::new();
+    type Rank<'a> = (u64, u32, &'a str);
+    let mut parts: BTreeMap<Rank<'_>, BTreeMap<u32, ObjectInfo>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.meaning.version() <= at) {
-        let (version, part, parts_total) = match file.meaning {
-            LogPath::Checkpoint { version } => (version, 1, 1),
-            LogPath::CheckpointPart { version, part, parts } => (version, part, parts),
+        let (rank, part) = match file.meaning {
+            // A classic file sorts below a multi-part set of one: rank 0 keeps them apart.
+            LogPath::Checkpoint { version } => ((version, 0, ""), 1),
+            LogPath::CheckpointPart { version, part, parts } => ((version, parts, ""), part),
+            LogPath::UuidCheckpoint { version } => ((version, u32::MAX, file.object.path.as_ref()), 1),
             _ => continue,
         };
-        // A classic file sorts below a multi-part set of one: key 0 keeps them apart.
-        let key = if matches!(file.meaning, LogPath::Checkpoint { .. }) { 0 } else { parts_total };
-        parts.entry((version, key)).or_default().insert(part, file.object.clone());
+        parts.entry(rank).or_default().insert(part, file.object.clone());
     }
-    let complete = |((version, total), parts): ((u64, u32), BTreeMap<u32, ObjectInfo>)| {
-        let wanted = total.max(1) as usize;
+    let complete = |((version, rank, name), parts): (Rank<'_>, BTreeMap<u32, ObjectInfo>)| {
+        let wanted = if name.is_empty() { rank.max(1) as usize } else { 1 };
         (parts.len() == wanted).then(|| (version, parts.into_values().collect()))
     };
     parts.into_iter().rev().filter_map(complete).collect()
+}
+
+/// The commits of a listing, by version, and what stands in for missing ones.
+struct Commits<'a> {
+    single: BTreeMap<u64, &'a ObjectInfo>,
+    compacted: BTreeMap<u64, (u64, &'a ObjectInfo)>,
+    checksums: BTreeMap<u64, &'a ObjectInfo>,
+}
+
+impl<'a> Commits<'a> {
+    fn of(files: &'a [LogFile]) -> Self {
+        let mut commits = Self { single: BTreeMap::new(), compacted: BTreeMap::new(), checksums: BTreeMap::new() };
+        for LogFile { meaning, object } in files {
+            match *meaning {
+                LogPath::Commit { version } => {
+                    commits.single.insert(version, object);
+                }
+                LogPath::Checksum { version } => {
+                    commits.checksums.insert(version, object);
+                }
+                LogPath::Compacted { from, to } => {
+                    let longest = commits.compacted.entry(from).or_insert((to, object));
+                    if to > longest.0 {
+                        *longest = (to, object);
+                    }
+                }
+                _ => {}
+            }
+        }
+        commits
+    }
+
+    /// `from..=to` without a gap. Commits themselves come first: a compacted file stands in only where they are gone,
+    /// since some writers' ones forget that a domain was removed.
+    fn between(&self, from: u64, to: u64) -> Option<Vec<TailFile>> {
+        let (mut tail, mut next) = (Vec::new(), from);
+        while next <= to {
+            let file = match (self.single.get(&next), self.compacted.get(&next)) {
+                (Some(&commit), _) => TailFile { from: next, to: next, object: commit.clone() },
+                (None, Some(&(last, object))) if last <= to => {
+                    TailFile { from: next, to: last, object: object.clone() }
+                }
+                _ => return None,
+            };
+            next = file.to + 1;
+            tail.push(file);
+        }
+        Some(tail)
+    }
 }
 
 impl LogSegment {
@@ -81,15 +145,12 @@ impl LogSegment {
     /// # Errors
     /// `NotFound` when there is no table or no such version, `Corrupt` for a gap that no checkpoint bridges.
     pub fn candidates(root: &TableRoot, files: &[LogFile], at: Option<u64>) -> Result<Vec<Self>> {
-        let commits: BTreeMap<u64, &ObjectInfo> = files
-            .iter()
-            .filter(|file| matches!(file.meaning, LogPath::Commit { .. }))
-            .map(|file| (file.meaning.version(), &file.object))
-            .collect();
+        let commits = Commits::of(files);
         let newest_checkpoint = checkpoints(files, u64::MAX).first().map(|(version, _)| *version);
-        let newest = commits.keys().next_back().copied().max(newest_checkpoint);
+        let newest = commits.single.keys().next_back().copied().max(newest_checkpoint);
         let Some(newest) = newest else {
-            return Err(no_table(root, files));
+            let error = Error::not_found("no table here").with_object(root.display());
+            return Err(error.with_hint("create one with `lake create`"));
         };
         let version = at.unwrap_or(newest);
         if version > newest {
@@ -102,21 +163,18 @@ impl LogSegment {
         }
         found.extend(Self::between(&commits, None, version));
         if found.is_empty() {
-            return Err(uuid_checkpoint(root, files).unwrap_or_else(|| gap(root, &commits, newest_checkpoint, version)));
+            return Err(gap(root, &commits.single, newest_checkpoint, version));
         }
         Ok(found)
     }
 
-    fn between(
-        commits: &BTreeMap<u64, &ObjectInfo>,
-        checkpoint: Option<(u64, Vec<ObjectInfo>)>,
-        version: u64,
-    ) -> Option<Self> {
+    fn between(commits: &Commits<'_>, checkpoint: Option<(u64, Vec<ObjectInfo>)>, version: u64) -> Option<Self> {
         let first = checkpoint.as_ref().map_or(0, |(at, _)| at + 1);
-        let tail: Option<Vec<_>> =
-            (first..=version).map(|v| commits.get(&v).map(|&object| (v, object.clone()))).collect();
-        let head = commits.get(&version).map(|&object| object.clone());
-        Some(Self { version, checkpoint, commits: tail?, head })
+        let tail = commits.between(first, version)?;
+        let checksum = commits.checksums.range(first.min(version)..=version).next_back();
+        let checksum = checksum.map(|(&at, &object)| (at, object.clone()));
+        let head = commits.single.get(&version).map(|&object| object.clone());
+        Some(Self { version, checkpoint, tail, checksum, head })
     }
 
     /// Lists and cuts: from the hint when it serves, from the start otherwise.
@@ -135,19 +193,6 @@ impl LogSegment {
         }
         Self::candidates(root, &list_log(root, 0).await?, at)
     }
-}
-
-fn no_table(root: &TableRoot, files: &[LogFile]) -> Error {
-    let absent =
-        || Error::not_found("no table here").with_object(root.display()).with_hint("create one with `lake create`");
-    uuid_checkpoint(root, files).unwrap_or_else(absent)
-}
-
-/// The refusal of a log that only a checkpoint of the feature `v2Checkpoint` could complete.
-fn uuid_checkpoint(root: &TableRoot, files: &[LogFile]) -> Option<Error> {
-    let found = files.iter().any(|file| matches!(file.meaning, LogPath::UuidCheckpoint { .. }));
-    let message = "a table whose log needs a checkpoint of the table feature \"v2Checkpoint\" can't be read";
-    found.then(|| Error::unsupported(message).with_object(root.display()))
 }
 
 fn gap(root: &TableRoot, commits: &BTreeMap<u64, &ObjectInfo>, checkpoint: Option<u64>, version: u64) -> Error {
@@ -208,7 +253,7 @@ mod tests {
         let found = find(&names, None).expect("LOG-5");
         let starts: Vec<_> = found.iter().map(|s| s.checkpoint.as_ref().map(|(v, _)| *v)).collect();
         assert_eq!(starts, [Some(2), None], "half a checkpoint is none");
-        assert_eq!(found[0].commits.iter().map(|(v, _)| *v).collect::<Vec<_>>(), [3, 4, 5]);
+        assert_eq!(found[0].tail.iter().map(|file| file.to).collect::<Vec<_>>(), [3, 4, 5]);
         names.push(format!("{:020}.checkpoint.0000000002.0000000002.parquet", 4));
         assert_eq!(find(&names, None).expect("whole")[0].checkpoint.as_ref().map(|(v, p)| (*v, p.len())), Some((4, 2)));
         assert_eq!(find(&names, Some(3)).expect("at 3")[0].checkpoint.as_ref().map(|(v, _)| *v), Some(2));

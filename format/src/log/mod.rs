@@ -1,10 +1,14 @@
 //! The transaction log on the store: names, listing, commits, checkpoints.
 
 pub mod checkpoint;
+mod checksum;
 mod commit;
 mod list;
 mod path;
 
-pub use commit::{ACTION_COUNT_KEY, CommitBody, CommitRecord, Settled, parse_commit, read_commit, write_commit};
-pub use list::{LogFile, LogSegment, list_log};
-pub use path::{LogPath, checkpoint_name, commit_name};
+pub use checksum::{Checksum, read_checksum, write_checksum};
+pub use commit::{
+    ACTION_COUNT_KEY, CommitBody, CommitRecord, Settled, Wanted, parse_commit, read_commit, stream_commit, write_commit,
+};
+pub use list::{LogFile, LogSegment, TailFile, list_log};
+pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};

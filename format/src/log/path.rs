@@ -1,5 +1,7 @@
 //! The grammar of file names in `_delta_log` (LOG-1).
 
+use uuid::Uuid;
+
 /// What a name in the log directory means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogPath {
@@ -27,6 +29,13 @@ pub enum LogPath {
         /// The version.
         version: u64,
     },
+    /// `<from>.<to>.compacted.json`
+    Compacted {
+        /// The first version.
+        from: u64,
+        /// The last version.
+        to: u64,
+    },
     /// `<v>.crc`
     Checksum {
         /// The version.
@@ -43,6 +52,10 @@ impl LogPath {
         match parts.as_slice() {
             ["json"] => Some(Self::Commit { version }),
             ["crc"] => Some(Self::Checksum { version }),
+            [to, "compacted", "json"] => {
+                let to = number(to, 20).filter(|&to| i64::try_from(to).is_ok() && to > version)?;
+                Some(Self::Compacted { from: version, to })
+            }
             ["checkpoint", "parquet"] => Some(Self::Checkpoint { version }),
             ["checkpoint", id, "json" | "parquet"] if id.len() == 36 => Some(Self::UuidCheckpoint { version }),
             ["checkpoint", part, parts, "parquet"] => {
@@ -54,14 +67,15 @@ impl LogPath {
         }
     }
 
-    /// The version in the name.
+    /// The version in the name; the first of several.
     pub fn version(&self) -> u64 {
         match self {
             Self::Commit { version }
             | Self::Checkpoint { version }
             | Self::CheckpointPart { version, .. }
             | Self::UuidCheckpoint { version }
-            | Self::Checksum { version } => *version,
+            | Self::Checksum { version }
+            | Self::Compacted { from: version, .. } => *version,
         }
     }
 }
@@ -75,6 +89,19 @@ fn number(digits: &str, width: usize) -> Option<u64> {
 pub fn commit_name(version: u64) -> String {
     format!("_delta_log/{version:020}.json")
 }
+
+/// Name of a checksum file, relative to the table's root.
+pub fn checksum_name(version: u64) -> String {
+    format!("_delta_log/{version:020}.crc")
+}
+
+/// Name of a V2 checkpoint's main file, relative to the table's root.
+pub fn uuid_checkpoint_name(version: u64, id: Uuid) -> String {
+    format!("_delta_log/{version:020}.checkpoint.{id}.parquet")
+}
+
+/// Directory of the sidecars, relative to the table's root.
+pub const SIDECARS: &str = "_delta_log/_sidecars";
 
 /// Name of a classic checkpoint, relative to the table's root.
 pub fn checkpoint_name(version: u64) -> String {
@@ -97,6 +124,11 @@ mod tests {
                 Some(LogPath::CheckpointPart { version: 7, part: 2, parts: 3 }),
             ),
             (format!("00000000000000000007.checkpoint.{id}.json"), Some(LogPath::UuidCheckpoint { version: 7 })),
+            (
+                "00000000000000000007.00000000000000000009.compacted.json".to_owned(),
+                Some(LogPath::Compacted { from: 7, to: 9 }),
+            ),
+            ("00000000000000000007.00000000000000000007.compacted.json".to_owned(), None),
             ("00000000000000000007.checkpoint.0000000004.0000000003.parquet".to_owned(), None),
             ("0000000000000000007.json".to_owned(), None),
             ("+0000000000000000007.json".to_owned(), None),

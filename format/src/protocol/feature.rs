@@ -58,7 +58,7 @@ pub const FEATURES: &[Feature] = &[
     writer("icebergCompatV3", 0, Support::No),
     writer("checkpointProtection", 0, Support::No),
     writer("materializePartitionColumns", 0, Support::No),
-    both("v2Checkpoint", 0, Support::Unused, Support::No),
+    both("v2Checkpoint", 0, Support::Yes, Support::Yes),
     both("typeWidening", 0, Support::Unused, Support::Unused),
     both("variantType", 0, Support::Unused, Support::Unused),
     both("variantShredding", 0, Support::Unused, Support::Unused),

@@ -22,6 +22,8 @@ pub struct TableProperties {
     pub parquet_compression: String,
     /// `delta.checkpointInterval`, commits.
     pub checkpoint_interval: u64,
+    /// `delta.checkpointPolicy` is `v2`.
+    pub v2_checkpoints: bool,
     /// `delta.deletedFileRetentionDuration`, milliseconds.
     pub deleted_file_retention_ms: i64,
     /// `delta.logRetentionDuration`, milliseconds.
@@ -39,6 +41,7 @@ impl Default for TableProperties {
             target_file_size_bytes: 128 << 20,
             parquet_compression: "zstd".to_owned(),
             checkpoint_interval: 10,
+            v2_checkpoints: false,
             deleted_file_retention_ms: 7 * DAY_MS,
             log_retention_ms: 30 * DAY_MS,
             in_commit_timestamps: false,
@@ -70,6 +73,7 @@ impl TableProperties {
                 .and_then(|value| value.parse().ok())
                 .filter(|&commits: &u64| commits > 0)
                 .unwrap_or(defaults.checkpoint_interval),
+            v2_checkpoints: get("checkpointPolicy").is_some_and(|policy| policy.eq_ignore_ascii_case("v2")),
             deleted_file_retention_ms: get("deletedFileRetentionDuration")
                 .and_then(parse_interval_ms)
                 .unwrap_or(defaults.deleted_file_retention_ms),

@@ -1,7 +1,12 @@
 //! Reconciliation: which actions survive, folding commits from the newest to the oldest. Pure.
 
+mod header;
 mod key;
-mod state;
+mod tail;
 
+pub use header::{Header, HeaderFold};
 pub use key::FileKey;
-pub use state::{Replay, TableState};
+pub use tail::{Tail, TailFold};
+
+#[cfg(test)]
+mod tests;

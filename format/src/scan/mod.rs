@@ -7,14 +7,15 @@ mod prune;
 mod read;
 mod row_groups;
 mod shared;
-pub(crate) mod value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use crate::action::columnar::FileKind;
 use crate::error::Result;
 use crate::expr::Predicate;
 use crate::schema::StructType;
@@ -33,6 +34,8 @@ pub struct ScanRequest {
     pub predicate: Option<Predicate>,
     /// No more rows than this.
     pub limit: Option<u64>,
+    /// Whether the plan's files carry all their statistics, which costs reading them.
+    pub statistics: bool,
 }
 
 /// The table that a scan reads: enough to read files in a process that has no snapshot.
@@ -60,7 +63,7 @@ pub struct ScanFile {
     /// Rows, where the statistics tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_records: Option<u64>,
-    /// Statistics as the log has them.
+    /// Statistics, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<String>,
 }
@@ -139,7 +142,15 @@ impl Snapshot {
             schema: Arc::clone(self.schema()),
             partition_columns: self.partition_columns().to_vec(),
         };
-        ScanPlan::prune(table, request, &*self.files().await?)
+        let plan = || async {
+            let mut planner = plan::Planner::new(table.clone(), request)?;
+            let mut batches = self.batches(FileKind::Add, &planner.stats_wanted());
+            while let Some(batch) = batches.next().await.transpose()? {
+                planner.take(&batch)?;
+            }
+            Ok(planner.finish())
+        };
+        self.with_repair(plan).await
     }
 }
 

@@ -1,17 +1,15 @@
 //! A request resolved against a table, and the files that can answer it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use super::prune::{FileBounds, PredicateColumns};
+use super::prune::{BatchBounds, PredicateColumns};
 use super::shared::Shared;
 use super::{Pruning, ScanFile, ScanPlan, ScanRequest, ScanTable};
-use crate::action::Add;
-use crate::action::stats::Stats;
+use crate::action::columnar::FileBatch;
 use crate::error::{Error, Result};
 use crate::expr::{Predicate, Verdict, judge};
-use crate::snapshot::Files;
+use crate::log::checkpoint::StatsWanted;
 
 impl ScanPlan {
     /// A scan of exactly `files`, without pruning: for a task that was handed its files by a plan made elsewhere.
@@ -30,38 +28,79 @@ impl ScanPlan {
         };
         Ok(Self { shared, files: Arc::new(files), pruning })
     }
+}
 
-    /// The files of `live` that can hold wanted rows, in their order.
-    pub(super) fn prune(table: ScanTable, request: &ScanRequest, live: &Files) -> Result<Self> {
+/// A scan being planned: takes the live files as they are read, keeps those that can hold wanted rows.
+pub(super) struct Planner {
+    shared: Shared,
+    statistics: bool,
+    columns: Option<PredicateColumns>,
+    pruning: Pruning,
+    files: Vec<ScanFile>,
+    /// Rows that the files kept so far hold for sure.
+    sure_rows: Option<u64>,
+}
+
+impl Planner {
+    pub(super) fn new(table: ScanTable, request: &ScanRequest) -> Result<Self> {
         let shared = Shared::resolve(table, request)?;
         let columns = shared.predicate.as_ref().map(|predicate| PredicateColumns::new(predicate, &shared));
-        let mut pruning = Pruning { files_total: live.len() as u64, ..Pruning::default() };
-        let mut files = Vec::new();
-        let mut sure_rows = Some(0_u64);
-        for add in live.iter() {
-            let add = &*add;
-            let size_bytes = file_size(add)?;
-            pruning.bytes_total = pruning.bytes_total.saturating_add(size_bytes);
-            if let (Some(predicate), Some(columns)) = (&shared.predicate, &columns) {
-                match skip(predicate, columns, add) {
-                    Some(Reason::Partition) => pruning.skipped_by_partition += 1,
-                    Some(Reason::Statistics) => pruning.skipped_by_statistics += 1,
-                    None => files.push(scan_file(add, size_bytes)),
+        let (pruning, files) = (Pruning::default(), Vec::new());
+        Ok(Self { shared, statistics: request.statistics, columns, pruning, files, sure_rows: Some(0) })
+    }
+
+    /// What planning reads of the files' statistics.
+    pub(super) fn stats_wanted(&self) -> StatsWanted {
+        match &self.columns {
+            _ if self.statistics => StatsWanted::All,
+            Some(columns) if !columns.only_partitions() => StatsWanted::Columns(columns.physical_paths()),
+            _ if self.shared.limit.is_some() => StatsWanted::Columns(Vec::new()),
+            _ => StatsWanted::None,
+        }
+    }
+
+    /// Takes some of the live files.
+    pub(super) fn take(&mut self, batch: &FileBatch) -> Result<()> {
+        self.pruning.files_total += batch.len() as u64;
+        let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch));
+        for row in 0..batch.len() {
+            let size_bytes = file_size(batch, row)?;
+            self.pruning.bytes_total = self.pruning.bytes_total.saturating_add(size_bytes);
+            if let (Some(predicate), Some(bounds)) = (&self.shared.predicate, &bounds) {
+                match skip(predicate, bounds, row) {
+                    Some(Reason::Partition) => self.pruning.skipped_by_partition += 1,
+                    Some(Reason::Statistics) => self.pruning.skipped_by_statistics += 1,
+                    None => self.files.push(self.scan_file(batch, row, size_bytes)),
                 }
                 continue;
             }
-            let filled = matches!((shared.limit, sure_rows), (Some(limit), Some(rows)) if rows >= limit);
+            let filled = matches!((self.shared.limit, self.sure_rows), (Some(limit), Some(rows)) if rows >= limit);
             if filled {
-                pruning.skipped_by_limit += 1;
+                self.pruning.skipped_by_limit += 1;
                 continue;
             }
-            let file = scan_file(add, size_bytes);
-            sure_rows = sure_rows.zip(file.num_records).map(|(rows, more)| rows.saturating_add(more));
-            files.push(file);
+            let file = self.scan_file(batch, row, size_bytes);
+            self.sure_rows = self.sure_rows.zip(file.num_records).map(|(rows, more)| rows.saturating_add(more));
+            self.files.push(file);
         }
-        pruning.files_planned = files.len() as u64;
-        pruning.bytes_planned = files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
-        Ok(Self { shared: Arc::new(shared), files: Arc::new(files), pruning })
+        Ok(())
+    }
+
+    fn scan_file(&self, batch: &FileBatch, row: usize, size_bytes: u64) -> ScanFile {
+        let add = batch.add_without_stats(row);
+        ScanFile {
+            path: add.path,
+            size_bytes,
+            partition_values: add.partition_values,
+            num_records: batch.num_records(row).and_then(|rows| u64::try_from(rows).ok()),
+            stats: if self.statistics { batch.stats_json(row).map(Cow::into_owned) } else { None },
+        }
+    }
+
+    pub(super) fn finish(mut self) -> ScanPlan {
+        self.pruning.files_planned = self.files.len() as u64;
+        self.pruning.bytes_planned = self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
+        ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning }
     }
 }
 
@@ -70,45 +109,23 @@ enum Reason {
     Statistics,
 }
 
-fn skip(predicate: &Predicate, columns: &PredicateColumns, add: &Add) -> Option<Reason> {
-    let by_partition = judge(predicate, &FileBounds::new(columns, add, None));
-    match by_partition {
+fn skip(predicate: &Predicate, bounds: &BatchBounds<'_>, row: usize) -> Option<Reason> {
+    match judge(predicate, &bounds.by_partition(row)) {
         Verdict::NoneTrue => return Some(Reason::Partition),
         Verdict::AllTrue => return None,
-        Verdict::Unknown if columns.only_partitions() => return None,
+        Verdict::Unknown if bounds.only_partitions() => return None,
         Verdict::Unknown => {}
     }
-    let stats = add.stats.as_deref().and_then(Stats::parse)?;
-    let by_statistics = judge(predicate, &FileBounds::new(columns, add, Some(&stats)));
+    let by_statistics = judge(predicate, &bounds.by_statistics(row)?);
     (by_statistics == Verdict::NoneTrue).then_some(Reason::Statistics)
 }
 
-fn file_size(add: &Add) -> Result<u64> {
-    if add.deletion_vector.is_some() {
-        return Err(Error::unsupported("a data file has a deletion vector, which this version of Lake does not apply")
-            .with_object(add.path.clone())
+fn file_size(batch: &FileBatch, row: usize) -> Result<u64> {
+    if batch.vector_id(row).is_some() {
+        return Err(Error::unsupported("a data file has a deletion vector (table feature \"deletionVectors\"), which this version of Lake does not apply")
+            .with_object(batch.path(row))
             .with_hint("rewrite the file with the engine that wrote it, then read again"));
     }
-    u64::try_from(add.size)
-        .map_err(|_| Error::corrupt(format!("a data file of {} bytes", add.size)).with_object(add.path.clone()))
-}
-
-fn scan_file(add: &Add, size_bytes: u64) -> ScanFile {
-    ScanFile {
-        path: add.path.clone(),
-        size_bytes,
-        partition_values: add.partition_values.clone(),
-        num_records: add.stats.as_deref().and_then(num_records),
-        stats: add.stats.clone(),
-    }
-}
-
-/// The row count alone; the rest of the statistics is skipped over.
-fn num_records(stats: &str) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Count {
-        #[serde(rename = "numRecords")]
-        num_records: Option<u64>,
-    }
-    serde_json::from_str::<Count>(stats).ok()?.num_records
+    let size = batch.size(row).unwrap_or_default();
+    u64::try_from(size).map_err(|_| Error::corrupt(format!("a data file of {size} bytes")).with_object(batch.path(row)))
 }

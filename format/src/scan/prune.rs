@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use super::shared::Shared;
-use crate::action::Add;
-use crate::action::partition_value;
-use crate::action::stats::Stats;
+use crate::action::columnar::{FileBatch, ParsedColumn};
+use crate::action::{partition_value, stats};
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate};
 use crate::schema::{DataType, PrimitiveType, StructType};
 
@@ -42,6 +41,11 @@ impl PredicateColumns {
         self.only_partitions
     }
 
+    /// The columns that statistics are read of.
+    pub(super) fn physical_paths(&self) -> Vec<Vec<String>> {
+        self.found.values().filter(|column| !column.is_partition).map(|column| column.path.0.clone()).collect()
+    }
+
     pub(super) fn get(&self, path: &ColumnPath) -> Option<&Column> {
         self.found.get(path)
     }
@@ -61,28 +65,71 @@ fn locate(schema: &StructType, path: &[String]) -> Option<(Vec<String>, Primitiv
     }
 }
 
-/// Bounds of one file.
-pub(super) struct FileBounds<'a> {
+/// Where the bounds of the files in one batch are found.
+pub(super) struct BatchBounds<'a> {
     columns: &'a PredicateColumns,
-    add: &'a Add,
-    stats: Option<&'a Stats>,
+    batch: &'a FileBatch,
+    /// Statistics that the batch holds as columns, one per column of the predicate.
+    parsed: HashMap<&'a ColumnPath, ParsedColumn>,
 }
 
-impl<'a> FileBounds<'a> {
-    /// `stats` `None` leaves the partition values to speak alone.
-    pub(super) fn new(columns: &'a PredicateColumns, add: &'a Add, stats: Option<&'a Stats>) -> Self {
-        Self { columns, add, stats }
+impl<'a> BatchBounds<'a> {
+    pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Self {
+        let parsed = batch.parsed_stats().map(|stats| {
+            let of_data = columns.found.iter().filter(|(_, column)| !column.is_partition);
+            of_data.map(|(path, column)| (path, stats.column(&column.path, column.primitive))).collect()
+        });
+        Self { columns, batch, parsed: parsed.unwrap_or_default() }
+    }
+
+    /// Whether every column of the predicate is a partition column.
+    pub(super) fn only_partitions(&self) -> bool {
+        self.columns.only_partitions
+    }
+
+    /// What the partition values alone say of a file.
+    pub(super) fn by_partition(&self, row: usize) -> FileBounds<'_> {
+        FileBounds { batch: self, row, stats: Stats::None }
+    }
+
+    /// What the statistics say beside them; `None` when the file has none.
+    pub(super) fn by_statistics(&self, row: usize) -> Option<FileBounds<'_>> {
+        let stats = match (self.batch.stats_text(row), self.batch.parsed_stats()) {
+            (Some(text), _) => Stats::Text(stats::Stats::parse(text)?),
+            (None, Some(parsed)) => Stats::Columns(parsed.num_records(row)),
+            (None, None) => return None,
+        };
+        Some(FileBounds { batch: self, row, stats })
     }
 }
 
+/// The statistics of one file, in the form in which the log has them.
+enum Stats {
+    None,
+    Text(stats::Stats),
+    /// In columns, with the file's row count.
+    Columns(Option<i64>),
+}
+
+/// Bounds of one file.
+pub(super) struct FileBounds<'a> {
+    batch: &'a BatchBounds<'a>,
+    row: usize,
+    stats: Stats,
+}
+
 impl BoundsSource for FileBounds<'_> {
-    fn bounds(&self, column: &ColumnPath) -> Option<ColumnBounds> {
-        let column = self.columns.get(column)?;
-        if !column.is_partition {
-            return Some(self.stats?.bounds(&column.path, &column.primitive));
+    fn bounds(&self, path: &ColumnPath) -> Option<ColumnBounds> {
+        let column = self.batch.columns.get(path)?;
+        if column.is_partition {
+            let text = self.batch.batch.partition_text(self.row, &column.path.0[0]);
+            return partition_value::parse(text, &column.primitive).ok().map(ColumnBounds::constant);
         }
-        let text = partition_text(&self.add.partition_values, &column.path.0[0]);
-        partition_value::parse(text, &column.primitive).ok().map(ColumnBounds::constant)
+        match &self.stats {
+            Stats::None => None,
+            Stats::Text(stats) => Some(stats.bounds(&column.path, &column.primitive)),
+            Stats::Columns(num_records) => Some(self.batch.parsed.get(path)?.bounds(self.row, *num_records)),
+        }
     }
 }
 

@@ -9,8 +9,7 @@ use super::adapt::{Adapter, Origin};
 use super::layout::{Layout, Stored};
 use super::prune::PredicateColumns;
 use super::shared::Shared;
-use super::value::scalar_at;
-use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Scalar, Verdict, judge};
+use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Scalar, Verdict, judge, scalar_at};
 use crate::store::parquet::ParquetFile;
 
 /// Positions of the row groups that must be read; `None` for all.

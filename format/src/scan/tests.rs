@@ -17,14 +17,22 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::action::Add;
+use crate::action::columnar::FileBatch;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind};
 use crate::expr::{ColumnPath, CompareOp, Scalar, evaluate};
 use crate::protocol::TableProperties;
 use crate::schema::{DataType, StructField, parse_declaration};
-use crate::snapshot::Files;
 use crate::store::parquet::{ParquetOptions, ParquetWriter, write_batches};
 use crate::write::{DataWriter, WriteContext};
+
+/// A plan over files that are at hand.
+fn planned(table: ScanTable, request: &ScanRequest, live: &[Arc<Add>]) -> Result<ScanPlan> {
+    let mut planner = plan::Planner::new(table, request)?;
+    let live: Vec<&Add> = live.iter().map(Arc::as_ref).collect();
+    planner.take(&FileBatch::of_adds(&live)?)?;
+    Ok(planner.finish())
+}
 
 fn schema(declaration: &str) -> Arc<StructType> {
     Arc::new(parse_declaration(declaration).unwrap())
@@ -96,7 +104,7 @@ impl Table {
     }
 
     fn plan(&self, request: &ScanRequest) -> Result<ScanPlan> {
-        ScanPlan::prune(self.table.clone(), request, &Files::of(self.live.clone()))
+        planned(self.table.clone(), request, &self.live)
     }
 
     async fn read(&self, request: &ScanRequest) -> RecordBatch {
@@ -709,7 +717,7 @@ async fn a_small_file_is_one_request_and_a_large_one_gives_only_what_is_asked_fo
         (counted, counters.unwrap())
     };
     let (counted, counters) = counting(&table);
-    let plan = ScanPlan::prune(counted, &ScanRequest::default(), &Files::of(table.live[..1].to_vec())).unwrap();
+    let plan = planned(counted, &ScanRequest::default(), &table.live[..1]).unwrap();
     assert_eq!(rows(&plan, ReadOptions::default()).await.num_rows(), 10);
     assert_eq!((counters.total(), counters.bytes_read()), (1, plan.files[0].size_bytes));
     table.table = Table::new("id long, blob binary", &[]).table;
@@ -717,7 +725,7 @@ async fn a_small_file_is_one_request_and_a_large_one_gives_only_what_is_asked_fo
     let big = batch(vec![("id", longs(0..40)), ("blob", Arc::new(BinaryArray::from_iter_values(&blobs)))]);
     table.append_foreign("big.parquet", &big, 40).await;
     let (counted, counters) = counting(&table);
-    let plan = ScanPlan::prune(counted, &columns(&["id"]), &Files::of(table.live.clone())).unwrap();
+    let plan = planned(counted, &columns(&["id"]), &table.live).unwrap();
     assert!(plan.files[0].size_bytes > 600_000, "{}", plan.files[0].size_bytes);
     assert_eq!(rows(&plan, ReadOptions::default()).await.num_rows(), 40);
     assert!(counters.bytes_read() < 100_000 && counters.total() <= 2, "{:?}", counters.requests());
@@ -730,7 +738,7 @@ async fn failures_of_the_store_are_not_taken_for_damage() {
     let failing = |fault: Fault| {
         let faults = Faults::seeded(1).with([Rule::new(fault).on(Op::Get).path("*.parquet").nth(2)]);
         let table_behind = behind(&table, |store| Arc::new(FaultyStore::new(store, faults.clone())));
-        let plan = ScanPlan::prune(table_behind, &ScanRequest::default(), &Files::of(table.live.clone())).unwrap();
+        let plan = planned(table_behind, &ScanRequest::default(), &table.live).unwrap();
         async move {
             let read = plan.stream(ReadOptions::default()).try_collect::<Vec<_>>().await;
             faults.assert_all_fired();

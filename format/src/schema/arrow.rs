@@ -64,7 +64,8 @@ fn arrow_type(data_type: &DataType, place: &mut Place) -> Result<ArrowType> {
     })
 }
 
-fn arrow_primitive(primitive: PrimitiveType) -> ArrowType {
+/// The Arrow type of a table's primitive type.
+pub(crate) fn arrow_primitive(primitive: PrimitiveType) -> ArrowType {
     match primitive {
         PrimitiveType::String => ArrowType::Utf8,
         PrimitiveType::Long => ArrowType::Int64,

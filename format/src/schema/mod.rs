@@ -8,6 +8,7 @@ mod json;
 mod names;
 mod types;
 
+pub(crate) use arrow::arrow_primitive;
 pub use arrow::{from_arrow, to_arrow, to_arrow_field};
 pub use declare::parse_declaration;
 pub use evolve::{add_columns, merge};

@@ -1,25 +1,33 @@
-//! From a table's root to a snapshot: hint, listing, checkpoint, commits, replay, gate.
+//! From a table's root to a snapshot: hint, listing, checksum or checkpoint head, commits, gate. No list of files.
 
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::above::{Above, Piece};
+use super::base::Base;
 use super::time::{commit_time_ms, in_commit_ms, rising};
-use super::{At, Snapshot};
+use super::{At, Parts, Snapshot};
+use crate::action::Action;
 use crate::clock::ClockRef;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::checkpoint::{read_checkpoint, read_hint};
-use crate::log::{CommitRecord, LogFile, LogPath, LogSegment, list_log, read_commit};
-use crate::replay::Replay;
+use crate::log::checkpoint::{Totals, read_head, read_hint};
+use crate::log::{
+    Checksum, CommitRecord, LogFile, LogPath, LogSegment, TailFile, Wanted, list_log, read_checksum, read_commit,
+    stream_commit,
+};
+use crate::replay::{Header, HeaderFold};
 use crate::store::{ObjectInfo, TableRoot};
 
 /// Commits fetched at once.
 const CONCURRENT_COMMITS: usize = 16;
+/// What a larger commit says of files is not kept, but read again when it is needed.
+const HELD_BYTES: u64 = 4 << 20;
 
 impl Snapshot {
-    /// The table at `root`, at the version asked for.
+    /// The table at `root`, at the version asked for. The list of its files is not read: that waits until it is needed.
     ///
-    /// A damaged hint or checkpoint is passed over as long as the rest of the log proves the state (LOG-5).
+    /// A damaged hint, checksum or checkpoint is passed over as long as the rest of the log proves the state (LOG-5).
     ///
     /// # Errors
     /// `NotFound` for no table, no such version, or a time before the first version; `Unsupported` naming a feature
@@ -56,32 +64,59 @@ impl Snapshot {
         Err(Failure::Checkpoint(first.unwrap_or_else(none)))
     }
 
+    /// The table by one segment of the log, and no other.
+    pub(super) async fn of_segment(root: &TableRoot, segment: &LogSegment, clock: &ClockRef) -> Result<Self> {
+        Self::build(root, segment, clock).await.map_err(Failure::into_error)
+    }
+
     async fn build(root: &TableRoot, segment: &LogSegment, clock: &ClockRef) -> Result<Self, Failure> {
-        let (checkpoint, checkpointed) = match &segment.checkpoint {
-            Some((version, parts)) => {
-                (Some(*version), read_checkpoint(root, parts).await.map_err(Failure::of_checkpoint)?)
-            }
-            None => (None, Vec::new()),
+        let checksum = match &segment.checksum {
+            Some((version, object)) => Known::read(root, *version, object).await,
+            None => None,
         };
-        let commits = read_commits(root, &segment.commits).await?;
-        let first_part = segment.checkpoint.as_ref().and_then(|(_, parts)| parts.first());
-        let mut timestamp_ms = segment.head.as_ref().or(first_part).map(|object| object.modified_ms);
-        let mut previous = None;
-        for commit in &commits {
-            let time = commit_time_ms(&commit.actions, commit.modified_ms, previous);
-            previous = Some(time);
-            timestamp_ms = Some(time);
+        let from = checksum.as_ref().map(|known| known.version + 1);
+        let mut tail = read_tail(root, &segment.tail, from).await?;
+        let checksum =
+            match checksum.filter(|known| known.is_of(segment.version, tail.last().map(|piece| &piece.actions))) {
+                Some(known) => Some(known),
+                None if from.is_some() => {
+                    tail = read_tail(root, &segment.tail, None).await?;
+                    None
+                }
+                None => None,
+            };
+        let mut head = None;
+        let mut fold = HeaderFold::default();
+        let above = checksum.as_ref().map(|known| known.version);
+        for piece in tail.iter().rev().filter(|piece| above.is_none_or(|version| piece.to > version)) {
+            fold.commit(piece.to, &piece.actions)?;
         }
-        let mut replay = Replay::default();
-        for commit in commits.into_iter().rev() {
-            replay.commit(commit.version, commit.actions)?;
+        match (&checksum, &segment.checkpoint) {
+            (Some(known), _) => fold.older(&known.header),
+            (None, Some((_, parts))) => {
+                let read = read_head(root, parts).await.map_err(Failure::of_checkpoint)?;
+                read.actions.iter().for_each(|action| fold.checkpointed(action));
+                head = Some(read);
+            }
+            (None, None) => {}
         }
-        for action in checkpointed {
-            replay.checkpointed(action);
-        }
-        let state = replay.finish().map_err(|e| e.with_object(root.display()))?;
-        let time = timestamp_ms.unwrap_or_default();
-        Ok(Self::new(root.clone(), Arc::clone(clock), segment.version, time, checkpoint, state)?)
+        let header = fold.finish().map_err(|e| e.with_object(root.display()))?;
+        let timestamp_ms = segment_time_ms(root, segment, &tail, checksum.as_ref(), &header).await?;
+        let totals = checksum.and_then(|known| known.totals_with(&tail));
+        let base = match &segment.checkpoint {
+            Some((version, parts)) => Base::checkpoint(root.clone(), *version, parts.clone(), head),
+            None => Base::default(),
+        };
+        let pieces = tail.into_iter().map(TailPiece::into_piece).collect();
+        let parts = Parts {
+            version: segment.version,
+            timestamp_ms,
+            header,
+            base: Arc::new(base),
+            above: Above::new(pieces),
+            totals,
+        };
+        Ok(Self::new(root.clone(), Arc::clone(clock), parts)?)
     }
 
     /// This table at its newest version: reads only what came after this snapshot.
@@ -121,6 +156,151 @@ fn as_commit(file: LogFile) -> Option<(u64, ObjectInfo)> {
     }
 }
 
+/// What a checksum file tells of a version.
+struct Known {
+    version: u64,
+    checksum: Checksum,
+    header: Header,
+}
+
+impl Known {
+    async fn read(root: &TableRoot, version: u64, object: &ObjectInfo) -> Option<Self> {
+        let checksum = read_checksum(root, object).await?;
+        let header = checksum.header()?;
+        Some(Self { version, checksum, header })
+    }
+
+    /// Whether it can be of the commit that has its version, as far as that is in sight: at the head.
+    fn is_of(&self, head: u64, actions: Option<&Vec<Action>>) -> bool {
+        let (Some(theirs), Some(actions)) = (&self.checksum.txn_id, actions) else { return true };
+        let txn_id = actions.iter().find_map(|action| match action {
+            Action::CommitInfo(info) => info.txn_id.as_ref(),
+            _ => None,
+        });
+        self.version != head || txn_id.is_none_or(|txn_id| txn_id == theirs)
+    }
+
+    fn totals_with(&self, tail: &[TailPiece]) -> Option<Totals> {
+        let totals = Totals {
+            num_files: u64::try_from(self.checksum.num_files).ok()?,
+            size_bytes: u64::try_from(self.checksum.table_size_bytes).ok()?,
+        };
+        let mut newer = tail.iter().filter(|piece| piece.to > self.version);
+        newer.try_fold(totals, |totals, piece| match piece.piece {
+            None => after_commit(totals, &piece.actions),
+            Some(_) => None,
+        })
+    }
+}
+
+/// The totals after one more commit; `None` where it can't be told without the list of files: an `add` may speak of a
+/// file that is live already, and a `remove` may leave out the size.
+pub(super) fn after_commit(mut totals: Totals, actions: &[Action]) -> Option<Totals> {
+    let info = actions.iter().find_map(|action| match action {
+        Action::CommitInfo(info) => Some(info),
+        _ => None,
+    })?;
+    let ours = info.engine_info.as_ref().is_some_and(|engine| engine.starts_with("Lake/"));
+    if !ours && info.is_blind_append != Some(true) {
+        return None;
+    }
+    for action in actions {
+        match action {
+            Action::Add(add) => {
+                totals.num_files = totals.num_files.checked_add(1)?;
+                totals.size_bytes = totals.size_bytes.checked_add(u64::try_from(add.size).ok()?)?;
+            }
+            Action::Remove(remove) => {
+                totals.num_files = totals.num_files.checked_sub(1)?;
+                totals.size_bytes = totals.size_bytes.checked_sub(u64::try_from(remove.size?).ok()?)?;
+            }
+            _ => {}
+        }
+    }
+    Some(totals)
+}
+
+/// A commit of the tail, or several made into one.
+struct TailPiece {
+    to: u64,
+    modified_ms: i64,
+    /// What was parsed of it.
+    actions: Vec<Action>,
+    /// Where the rest is, when not all was parsed.
+    piece: Option<Piece>,
+}
+
+impl TailPiece {
+    fn into_piece(self) -> Piece {
+        self.piece.unwrap_or_else(|| Piece::of(self.actions))
+    }
+}
+
+/// Reads what opening needs of the tail: the commits from `from` on (all when `None`), and the newest in any case. Of
+/// large ones only what does not speak of files.
+async fn read_tail(root: &TableRoot, tail: &[TailFile], from: Option<u64>) -> Result<Vec<TailPiece>> {
+    let newest = tail.last().map(|file| file.to);
+    let read = |file: TailFile| async move {
+        let TailFile { to, object, .. } = file;
+        if object.size_bytes == 0 {
+            let error = Error::corrupt(format!("commit {to} is empty: a write to it was cut short"));
+            let hint = "the table was not read; restore the commit file from a backup of the bucket";
+            return Err(error.with_object(root.name_of(&object.path)).with_hint(hint));
+        }
+        let (mut actions, mut piece) = (Vec::new(), None);
+        let needed = from.is_none_or(|from| to >= from) || Some(to) == newest;
+        let wanted = if object.size_bytes > HELD_BYTES { Wanted::Small } else { Wanted::All };
+        if needed {
+            let keep = |action| {
+                actions.push(action);
+                Ok(())
+            };
+            stream_commit(root, &object.path, to, wanted, keep).await?;
+        }
+        if !needed || wanted == Wanted::Small {
+            piece = Some(Piece::Listed(to, object.path));
+        }
+        Ok(TailPiece { to, modified_ms: object.modified_ms, actions, piece })
+    };
+    stream::iter(tail.to_vec()).map(read).buffered(CONCURRENT_COMMITS).try_collect().await
+}
+
+/// When the segment's version was committed.
+async fn segment_time_ms(
+    root: &TableRoot,
+    segment: &LogSegment,
+    tail: &[TailPiece],
+    checksum: Option<&Known>,
+    header: &Header,
+) -> Result<i64> {
+    let mut time = None;
+    for piece in tail {
+        time = Some(commit_time_ms(&piece.actions, piece.modified_ms, time));
+    }
+    if let Some(time) = time {
+        return Ok(time);
+    }
+    let keeps_own = header.metadata.configuration.get("delta.enableInCommitTimestamps");
+    if keeps_own.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        let known = checksum.filter(|known| known.version == segment.version);
+        if let Some(own_ms) = known.and_then(|known| known.checksum.in_commit_timestamp_opt) {
+            return Ok(own_ms);
+        }
+        if segment.head.is_some()
+            && let Some(record) = read_commit(root, segment.version).await?
+        {
+            return Ok(in_commit_ms(&record.actions).unwrap_or_default());
+        }
+    }
+    let first_part = segment.checkpoint.as_ref().and_then(|(_, parts)| parts.first());
+    Ok(segment.head.as_ref().or(first_part).map_or(0, |object| object.modified_ms))
+}
+
+/// Whether an error may be one of a damaged checkpoint.
+pub(super) fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Unsupported)
+}
+
 /// Why a version could not be built one way.
 enum Failure {
     /// The checkpoint can't be used; another way to the same version may not need it.
@@ -131,10 +311,7 @@ enum Failure {
 
 impl Failure {
     fn of_checkpoint(error: Error) -> Self {
-        match error.kind() {
-            ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Unsupported => Self::Checkpoint(error),
-            _ => Self::Table(error),
-        }
+        if is_damage(&error) { Self::Checkpoint(error) } else { Self::Table(error) }
     }
 
     fn into_error(self) -> Error {

@@ -1,5 +1,7 @@
 //! The table at one version: immutable, complete, ready to be scanned or written to.
 
+mod above;
+mod base;
 mod build;
 mod files;
 mod history;
@@ -7,15 +9,25 @@ mod time;
 
 use std::sync::Arc;
 
+use futures::StreamExt;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+pub use crate::log::checkpoint::Totals;
 pub use files::Files;
 pub use history::{HistoryEntry, history};
 
-use crate::action::{Action, DomainMetadata, Metadata, Protocol, Remove, Txn};
+use above::Above;
+use base::Base;
+
+use crate::action::columnar::FileKind;
+use crate::action::{Action, DomainMetadata, Metadata, Protocol, Txn};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
-use crate::log::checkpoint::{Hint, write_checkpoint};
+use crate::log::checkpoint::{self, Layout, StatsWanted};
+use crate::log::{Checksum, write_checksum};
 use crate::protocol::{TableProperties, check_read, check_schema, check_write};
-use crate::replay::TableState;
+use crate::replay::{Header, HeaderFold};
 use crate::schema::{StructType, parse_schema};
 use crate::store::TableRoot;
 
@@ -31,62 +43,69 @@ pub enum At {
     Timestamp(i64),
 }
 
-/// One version of a table.
+/// One version of a table. What it is stands in memory; its files are read when they are first needed.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     root: TableRoot,
     clock: ClockRef,
     version: u64,
     timestamp_ms: i64,
-    checkpoint: Option<u64>,
+    header: Arc<Header>,
     schema: Arc<StructType>,
     properties: Arc<TableProperties>,
-    state: Arc<TableState>,
+    base: Arc<Base>,
+    above: Arc<Above>,
+    totals: Option<Totals>,
+    files: OnceCell<Arc<Files>>,
+}
+
+/// What a snapshot is made of.
+struct Parts {
+    version: u64,
+    timestamp_ms: i64,
+    header: Header,
+    base: Arc<Base>,
+    above: Above,
+    totals: Option<Totals>,
 }
 
 impl Snapshot {
     /// Interprets what replay found. The gate is passed before anything else is looked at (LOG-7).
-    fn new(
-        root: TableRoot,
-        clock: ClockRef,
-        version: u64,
-        timestamp_ms: i64,
-        checkpoint: Option<u64>,
-        state: TableState,
-    ) -> Result<Self> {
+    fn new(root: TableRoot, clock: ClockRef, parts: Parts) -> Result<Self> {
+        let Parts { version, timestamp_ms, header, base, above, totals } = parts;
         let named = |e: Error| e.with_object(root.display());
-        check_read(&state.protocol, &state.metadata).map_err(named)?;
-        if state.files.iter().any(|add| add.deletion_vector.is_some()) {
-            return Err(named(Error::unsupported(
-                "a table that uses the table feature \"deletionVectors\" can't be read by this version of Lake",
-            )));
-        }
-        let schema = parse_schema(&state.metadata.schema_string).map_err(named)?;
-        check_schema(&state.protocol, &state.metadata, &schema).map_err(named)?;
-        for column in &state.metadata.partition_columns {
+        check_read(&header.protocol, &header.metadata).map_err(named)?;
+        let schema = parse_schema(&header.metadata.schema_string).map_err(named)?;
+        check_schema(&header.protocol, &header.metadata, &schema).map_err(named)?;
+        for column in &header.metadata.partition_columns {
             if schema.field(column).is_none() {
                 return Err(named(Error::corrupt(format!("partition column {column:?} is not in the schema"))));
             }
         }
-        let properties = TableProperties::parse(&state.metadata.configuration);
+        let properties = TableProperties::parse(&header.metadata.configuration);
         Ok(Self {
             root,
             clock,
             version,
             timestamp_ms,
-            checkpoint,
+            header: Arc::new(header),
             schema: Arc::new(schema),
             properties: Arc::new(properties),
-            state: Arc::new(state),
+            base,
+            above: Arc::new(above),
+            totals,
+            files: OnceCell::new(),
         })
     }
 
     /// A table of one commit, version 0, from what its writer holds.
     pub(crate) fn first(root: TableRoot, clock: ClockRef, actions: Vec<Action>, now_ms: i64) -> Result<Self> {
         let timestamp_ms = time::commit_time_ms(&actions, now_ms, None);
-        let mut replay = crate::replay::Replay::default();
-        replay.commit(0, actions)?;
-        Self::new(root, clock, 0, timestamp_ms, None, replay.finish()?)
+        let mut fold = HeaderFold::default();
+        fold.commit(0, &actions)?;
+        let (header, totals) = (fold.finish()?, build::after_commit(Totals::default(), &actions));
+        let above = Above::default().pushed(actions);
+        Self::new(root, clock, Parts { version: 0, timestamp_ms, header, base: Arc::default(), above, totals })
     }
 
     /// Where the table is.
@@ -111,7 +130,7 @@ impl Snapshot {
 
     /// Version of the checkpoint that this snapshot was built from.
     pub fn checkpoint_version(&self) -> Option<u64> {
-        self.checkpoint
+        self.base.version()
     }
 
     /// The columns, partition columns among them.
@@ -121,7 +140,7 @@ impl Snapshot {
 
     /// Names of the partition columns, in order.
     pub fn partition_columns(&self) -> &[String] {
-        &self.state.metadata.partition_columns
+        &self.header.metadata.partition_columns
     }
 
     /// Names of the clustering columns, in order.
@@ -131,19 +150,19 @@ impl Snapshot {
         struct Clustering {
             clustering_columns: Vec<Vec<String>>,
         }
-        let domain = self.state.domains.get("delta.clustering");
+        let domain = self.header.domains.get("delta.clustering");
         let parsed = domain.and_then(|domain| serde_json::from_str::<Clustering>(&domain.configuration).ok());
         parsed.map(|clustering| clustering.clustering_columns).unwrap_or_default()
     }
 
     /// The table's own description.
     pub fn metadata(&self) -> &Metadata {
-        &self.state.metadata
+        &self.header.metadata
     }
 
     /// The protocol in force.
     pub fn protocol(&self) -> &Protocol {
-        &self.state.protocol
+        &self.header.protocol
     }
 
     /// The properties that Lake acts on.
@@ -151,30 +170,14 @@ impl Snapshot {
         &self.properties
     }
 
-    /// The live files.
-    ///
-    /// # Errors
-    /// As [`Snapshot::load`]: they are read when they are first asked for.
-    pub async fn files(&self) -> Result<Arc<Files>> {
-        Ok(Arc::new(Files::of(self.state.files.clone())))
-    }
-
-    /// Files that left the table and are still remembered.
-    ///
-    /// # Errors
-    /// As [`Snapshot::files`].
-    pub async fn tombstones(&self) -> Result<Vec<Arc<Remove>>> {
-        Ok(self.state.tombstones.clone())
-    }
-
     /// Progress mark of an application.
     pub fn txn(&self, app_id: &str) -> Option<&Txn> {
-        self.state.txns.get(app_id)
+        self.header.txns.get(app_id)
     }
 
     /// Configuration of a domain.
     pub fn domain(&self, name: &str) -> Option<&DomainMetadata> {
-        self.state.domains.get(name)
+        self.header.domains.get(name)
     }
 
     /// Whether Lake may write to this table.
@@ -191,18 +194,68 @@ impl Snapshot {
     /// As for building: the new state may be one that is refused.
     pub fn advanced(&self, version: u64, actions: Vec<Action>, modified_ms: i64) -> Result<Self> {
         let timestamp_ms = time::commit_time_ms(&actions, modified_ms, Some(self.timestamp_ms));
-        let state = self.state.advanced(version, actions)?;
-        Self::new(self.root.clone(), Arc::clone(&self.clock), version, timestamp_ms, self.checkpoint, state)
+        let header = self.header.advanced(version, &actions)?;
+        let totals = self.totals.and_then(|totals| build::after_commit(totals, &actions));
+        let above = self.above.pushed(actions);
+        let parts = Parts { version, timestamp_ms, header, base: Arc::clone(&self.base), above, totals };
+        Self::new(self.root.clone(), Arc::clone(&self.clock), parts)
     }
 
-    /// Writes the checkpoint of this version and moves the hint.
+    /// Writes the checkpoint of this version and moves the hint. The answer is this version, standing on it.
     ///
     /// # Errors
     /// `Unsupported` where Lake may not write; the store's own. The table is unchanged by a failure.
-    pub async fn write_checkpoint(&self) -> Result<Hint> {
+    pub async fn write_checkpoint(&self) -> Result<Self> {
         self.check_writable()?;
+        let layout = match self.properties.v2_checkpoints && self.has_feature("v2Checkpoint") {
+            true => Layout::Sidecars,
+            false => Layout::Classic,
+        };
         let expired_before_ms = self.clock.now_ms().saturating_sub(self.properties.deleted_file_retention_ms);
-        write_checkpoint(&self.root, self.version, &self.state, expired_before_ms).await
+        let write = || async {
+            let removes = self.batches(FileKind::Remove, &StatsWanted::None).map(move |batch| {
+                let batch = batch?;
+                let kept: Vec<bool> = (0..batch.len())
+                    .map(|row| batch.deletion_timestamp(row).unwrap_or(0) > expired_before_ms)
+                    .collect();
+                batch.filtered(|row| kept[row])
+            });
+            let adds = self.batches(FileKind::Add, &StatsWanted::All);
+            let files = checkpoint::Files { adds, removes: removes.boxed() };
+            let clock = self.clock.as_ref();
+            checkpoint::write_checkpoint(&self.root, clock, self.version, &self.header, layout, files).await
+        };
+        let written = self.with_repair(write).await?;
+        let base = Base::checkpoint(self.root.clone(), self.version, written.parts, None);
+        let (base, above) = (Arc::new(base), Arc::default());
+        Ok(Self { base, above, totals: Some(written.totals), files: OnceCell::new(), ..self.clone() })
+    }
+
+    /// Writes the checksum file of this version, if its totals are known: `actions` are its commit.
+    ///
+    /// # Errors
+    /// The store's own. The version is what it is without it.
+    pub(crate) async fn write_checksum(&self, txn_id: Uuid, actions: &[Action]) -> Result<()> {
+        let Some(totals) = self.totals else { return Ok(()) };
+        let long = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let checksum = Checksum {
+            txn_id: Some(txn_id.to_string()),
+            table_size_bytes: long(totals.size_bytes),
+            num_files: long(totals.num_files),
+            num_metadata: 1,
+            num_protocol: 1,
+            in_commit_timestamp_opt: time::in_commit_ms(actions),
+            set_transactions: Some(self.header.txns.values().cloned().collect()),
+            domain_metadata: Some(self.header.domains.values().cloned().collect()),
+            metadata: self.header.metadata.clone(),
+            protocol: self.header.protocol.clone(),
+        };
+        write_checksum(&self.root, self.version, &checksum).await
+    }
+
+    /// Whether the protocol lists a feature for writers.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.protocol().writer_features.iter().flatten().any(|listed| listed == name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::action::Add;
+use crate::action::{Add, Remove};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ErrorKind;
 use crate::operation::{CreateOptions, create};
@@ -106,8 +106,8 @@ async fn state(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> 
     let mut gone: Vec<String> =
         snapshot.tombstones().await.expect("files").iter().map(|remove| remove.path.clone()).collect();
     gone.sort_unstable();
-    let state = &snapshot.state;
-    (files, gone, state.protocol.clone(), state.metadata.clone(), state.txns.clone(), state.domains.clone())
+    let header = &snapshot.header;
+    (files, gone, header.protocol.clone(), header.metadata.clone(), header.txns.clone(), header.domains.clone())
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! From staged actions to a version: the committer's seam and the one retry loop.
 
+mod after;
 mod body;
 mod committer;
 mod transact;

@@ -180,8 +180,10 @@ async fn a_version_is_one_conditional_put() {
     let base = bench.load(&root).await;
     counters.reset();
     commit(&base, adding("a")).await.expect("committed");
-    let requests: Vec<_> = counters.requests().into_iter().map(|request| request.op).collect();
-    assert_eq!(requests, [Op::Put], "COM-1: nothing is listed, read or sent twice");
+    let requests: Vec<_> =
+        counters.requests().into_iter().map(|request| (request.op, request.path.to_string())).collect();
+    let put = |extension: &str| (Op::Put, format!("t/_delta_log/{:020}.{extension}", base.version() + 1));
+    assert_eq!(requests, [put("json"), put("crc")], "COM-1: nothing is listed, read or sent twice");
 }
 
 #[tokio::test(start_paused = true)]

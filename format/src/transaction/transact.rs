@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::after::follow_up;
 use super::body::build;
 use super::{CommitAnswer, Committed, Committer, Outcome, Staged, Unresolved};
 use crate::action::Action;
@@ -106,8 +107,8 @@ async fn landed(
 ) -> Outcome {
     let now_ms = clock.now_ms();
     let advanced = match &head {
-        Some(snapshot) => snapshot.advanced(version, actions, now_ms),
-        None => Snapshot::first(root, clock, actions, now_ms),
+        Some(snapshot) => snapshot.advanced(version, actions.clone(), now_ms),
+        None => Snapshot::first(root, clock, actions.clone(), now_ms),
     };
     let snapshot = match (advanced, head) {
         (Ok(snapshot), _) => Arc::new(snapshot),
@@ -118,10 +119,7 @@ async fn landed(
         }
         (Err(reason), None) => return Outcome::Unknown(Unresolved { version, txn_id, reason }),
     };
-    let due = version > 0 && version.is_multiple_of(snapshot.properties().checkpoint_interval);
-    if due && let Err(error) = snapshot.write_checkpoint().await {
-        tracing::warn!(table = %snapshot.root().display(), version, %error, "no checkpoint after this commit");
-    }
+    let snapshot = follow_up(snapshot, txn_id, &actions).await;
     Outcome::Committed(Committed { version, txn_id, snapshot })
 }
 

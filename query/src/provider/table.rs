@@ -70,6 +70,8 @@ impl TableProvider for LakeTableProvider {
             columns: projection.map(|positions| positions.iter().map(name).collect()),
             predicate: conjunction(filters, &self.schema),
             limit: limit.map(|rows| rows as u64),
+            // The engine orders joins and answers counts by them.
+            statistics: true,
         };
         let plan = self.snapshot.plan_scan(&request).await.map_err(into_engine)?;
         Ok(Arc::new(LakeScanExec::new(plan, state.config().target_partitions())))

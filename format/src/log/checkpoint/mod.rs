@@ -2,9 +2,8 @@
 
 mod hint;
 mod read;
-mod schema;
 mod write;
 
 pub use hint::{Hint, read_hint, write_hint};
-pub use read::read_checkpoint;
-pub use write::write_checkpoint;
+pub use read::{CheckpointHead, FileSource, StatsWanted, read_head, stream_files};
+pub use write::{Files, Layout, Totals, Written, write_checkpoint};

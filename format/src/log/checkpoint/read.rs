@@ -1,351 +1,258 @@
-//! A checkpoint's Parquet rows, as actions.
+//! A checkpoint's rows: what does not speak of files at once, the files as a stream of columns.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
-use arrow_schema::DataType as ArrowType;
+use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use serde::Deserialize;
 
-use crate::action::{
-    Action, Add, DeletionVectorDescriptor, DomainMetadata, Metadata, Protocol, Remove, TableFormat, Txn,
-};
+use crate::action::columnar::{FileBatch, FileKind, decode_small};
+use crate::action::partition_value::decode_path;
+use crate::action::{Action, Sidecar};
 use crate::error::{Error, Result};
-use crate::store::{ObjectInfo, TableRoot, parquet};
+use crate::log::commit::{Wanted, is_of_file, parse_line, stream_commit, stream_lines};
+use crate::log::path::SIDECARS;
+use crate::replay::TailFold;
+use crate::store::parquet::{ParquetFile, ReadColumns};
+use crate::store::{ObjectInfo, TableRoot};
 
-/// Every action of a V1 checkpoint.
-///
-/// # Errors
-/// `Corrupt` when a part can't be read or holds no protocol or description; `Unsupported` for one of the feature
-/// `v2Checkpoint`.
-pub async fn read_checkpoint(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Vec<Action>> {
-    let mut actions = Vec::new();
-    for part in parts {
-        let named = |e: Error| e.with_object(root.name_of(&part.path));
-        for batch in parquet::read_batches(root, &part.path, None).await.map_err(named)? {
-            decode(&batch, &mut actions).map_err(named)?;
-        }
-    }
-    let has = |test: fn(&Action) -> bool| actions.iter().any(test);
-    if !has(|a| matches!(a, Action::Protocol(_))) || !has(|a| matches!(a, Action::Metadata(_))) {
-        return Err(Error::corrupt("a checkpoint holds no protocol or no metaData action (LOG-6)"));
-    }
-    Ok(actions)
+/// Rows decoded at a time.
+const BATCH_ROWS: usize = 8192;
+/// Columns of a checkpoint that do not speak of files.
+const SMALL: [&str; 6] = ["protocol", "metaData", "txn", "domainMetadata", "sidecar", "checkpointMetadata"];
+
+/// What a checkpoint says beside its files, and where these are.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointHead {
+    /// Protocol, description, progress marks and domains.
+    pub actions: Vec<Action>,
+    /// Where the files are listed.
+    pub sources: Vec<FileSource>,
 }
 
-fn decode(batch: &RecordBatch, actions: &mut Vec<Action>) -> Result<()> {
-    for unsupported in ["sidecar", "checkpointMetadata"] {
-        if batch.column_by_name(unsupported).is_some_and(|column| column.null_count() < column.len()) {
-            return Err(Error::unsupported("a checkpoint of the table feature \"v2Checkpoint\" can't be read"));
+/// A part of a checkpoint that lists files.
+#[derive(Clone, Debug)]
+pub enum FileSource {
+    /// A Parquet file with columns `add` and `remove`.
+    Parquet(ObjectInfo),
+    /// A JSON file with such actions among its lines.
+    Json(ObjectInfo),
+}
+
+impl FileSource {
+    /// The file.
+    pub fn object(&self) -> &ObjectInfo {
+        match self {
+            Self::Parquet(object) | Self::Json(object) => object,
         }
     }
-    let column = |name: &'static str| batch.column_by_name(name).map(|column| Fields::new(name, column)).transpose();
-    if let Some(fields) = column("protocol")? {
-        fields.each(|row| protocol(&fields, row), |protocol| actions.push(Action::Protocol(protocol)))?;
+}
+
+/// Which statistics are read with the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatsWanted {
+    /// None.
+    None,
+    /// All that there are.
+    All,
+    /// Those of these columns (physical names), and the row counts.
+    Columns(Vec<Vec<String>>),
+}
+
+/// Reads the head of a checkpoint: of each file the footer and the few columns that do not speak of files.
+///
+/// # Errors
+/// `Corrupt` when a part can't be read or the whole holds no protocol or description (LOG-6).
+pub async fn read_head(root: &TableRoot, parts: &[ObjectInfo]) -> Result<CheckpointHead> {
+    let mut head = CheckpointHead::default();
+    for part in parts {
+        let named = |e: Error| e.with_object(root.name_of(&part.path));
+        let mut sidecars = Vec::new();
+        if part.path.as_ref().ends_with(".json") {
+            read_json_head(root, part, &mut head.actions, &mut sidecars).await?;
+            head.sources.push(FileSource::Json(part.clone()));
+        } else {
+            read_parquet_head(root, part, &mut head.actions, &mut sidecars).await.map_err(named)?;
+            head.sources.push(FileSource::Parquet(part.clone()));
+        }
+        for sidecar in &sidecars {
+            head.sources.push(FileSource::Parquet(sidecar_object(root, sidecar).map_err(named)?));
+        }
     }
-    if let Some(fields) = column("metaData")? {
-        fields.each(|row| metadata(&fields, row), |metadata| actions.push(Action::Metadata(Box::new(metadata))))?;
+    let has = |test: fn(&Action) -> bool| head.actions.iter().any(test);
+    if !has(|a| matches!(a, Action::Protocol(_))) || !has(|a| matches!(a, Action::Metadata(_))) {
+        let first = parts.first().map(|part| root.name_of(&part.path)).unwrap_or_default();
+        let error = Error::corrupt("a checkpoint holds no protocol or no metaData action (LOG-6)");
+        return Err(error.with_object(first));
     }
-    if let Some(fields) = column("txn")? {
-        fields.each(|row| txn(&fields, row), |txn| actions.push(Action::Txn(txn)))?;
+    Ok(head)
+}
+
+async fn read_parquet_head(
+    root: &TableRoot,
+    part: &ObjectInfo,
+    actions: &mut Vec<Action>,
+    sidecars: &mut Vec<Sidecar>,
+) -> Result<()> {
+    let file = ParquetFile::open(root, &part.path, Some(part.size_bytes)).await?;
+    let leaves = leaves(file.metadata(), |path| SMALL.contains(&path[0].as_str()));
+    let groups = file.metadata().row_groups().iter().enumerate();
+    let groups: Vec<usize> = groups.filter(|(_, group)| any_value(group, &leaves)).map(|(at, _)| at).collect();
+    if groups.is_empty() {
+        return Ok(());
     }
-    if let Some(fields) = column("domainMetadata")? {
-        fields.each(|row| domain(&fields, row), |domain| actions.push(Action::Domain(domain)))?;
-    }
-    if let Some(fields) = column("add")? {
-        let file = FileColumns::new(&fields)?;
-        fields.each(|row| add(&file, row), |add| actions.push(Action::Add(Box::new(add))))?;
-    }
-    if let Some(fields) = column("remove")? {
-        let file = FileColumns::new(&fields)?;
-        fields.each(|row| remove(&file, row), |remove| actions.push(Action::Remove(Box::new(remove))))?;
+    let mut reader = file.read(ReadColumns::Leaves(leaves), Some(groups), BATCH_ROWS, None)?;
+    let keep = Arc::new(Ok);
+    while let Some(batches) = reader.next(&keep).await? {
+        for batch in batches {
+            decode_small(&batch, actions, sidecars)?;
+        }
     }
     Ok(())
 }
 
-/// One struct column of a checkpoint.
-struct Fields<'a> {
-    name: &'a str,
-    array: &'a StructArray,
-}
-
-impl<'a> Fields<'a> {
-    fn new(name: &'a str, array: &'a ArrayRef) -> Result<Self> {
-        let array = array.as_struct_opt().ok_or_else(|| wrong_type(name))?;
-        Ok(Self { name, array })
+async fn read_json_head(
+    root: &TableRoot,
+    part: &ObjectInfo,
+    actions: &mut Vec<Action>,
+    sidecars: &mut Vec<Sidecar>,
+) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Line {
+        sidecar: Option<Sidecar>,
     }
-
-    /// Decodes each row that is not null.
-    fn each<T>(&self, decode: impl Fn(usize) -> Result<T>, mut take: impl FnMut(T)) -> Result<()> {
-        for row in 0..self.array.len() {
-            if self.array.is_valid(row) {
-                take(decode(row)?);
-            }
+    let damaged = |error: serde_json::Error| {
+        Error::corrupt("a line of a checkpoint can't be parsed")
+            .with_object(root.name_of(&part.path))
+            .with_source(error)
+    };
+    stream_lines(root, &part.path, |line| {
+        let line = line.trim_ascii();
+        if line.is_empty() || is_of_file(line) {
+            return Ok(());
         }
+        actions.extend(parse_line(line).map_err(damaged)?);
+        sidecars.extend(serde_json::from_slice::<Line>(line).map_err(damaged)?.sidecar);
         Ok(())
-    }
+    })
+    .await
+}
 
-    fn cast(&self, field: &str, to: &ArrowType) -> Result<Option<ArrayRef>> {
-        let Some(array) = self.array.column_by_name(field) else { return Ok(None) };
-        let cast =
-            arrow_cast::cast(array, to).map_err(|e| wrong_type(&format!("{}.{field}", self.name)).with_source(e))?;
-        Ok(Some(cast))
-    }
+/// Whether a row group may hold a value in one of the columns.
+fn any_value(group: &RowGroupMetaData, leaves: &[usize]) -> bool {
+    leaves.iter().any(|&leaf| {
+        let column = group.column(leaf);
+        let nulls = column.statistics().and_then(|statistics| statistics.null_count_opt());
+        let values = u64::try_from(column.num_values()).ok();
+        nulls.is_none() || values.is_none() || nulls < values
+    })
+}
 
-    fn text(&self, field: &str) -> Result<Text> {
-        Ok(Text(self.cast(field, &ArrowType::Utf8)?.map(|array| array.as_string::<i32>().clone())))
-    }
+/// Positions of the leaf columns whose path is wanted.
+fn leaves(metadata: &ParquetMetaData, wanted: impl Fn(&[String]) -> bool) -> Vec<usize> {
+    let descriptor = metadata.file_metadata().schema_descr();
+    let all = 0..descriptor.num_columns();
+    all.filter(|&leaf| wanted(descriptor.column(leaf).path().parts())).collect()
+}
 
-    fn long(&self, field: &str) -> Result<Long> {
-        Ok(Long(self.cast(field, &ArrowType::Int64)?.map(|array| array.as_primitive::<Int64Type>().clone())))
+fn sidecar_object(root: &TableRoot, sidecar: &Sidecar) -> Result<ObjectInfo> {
+    let name = decode_path(&sidecar.path)?;
+    let path = match name.contains('/') {
+        false => root.child(&format!("{SIDECARS}/{name}"))?,
+        true => root.resolve(&sidecar.path)?,
+    };
+    let inside = root.relative(&path).and_then(|path| path.strip_prefix(SIDECARS).map(|rest| rest.starts_with('/')));
+    if inside != Some(true) {
+        return Err(Error::corrupt("a checkpoint names a sidecar outside the log").with_object(sidecar.path.clone()));
     }
+    let size_bytes = u64::try_from(sidecar.size_in_bytes).unwrap_or(0);
+    Ok(ObjectInfo { path, size_bytes, modified_ms: sidecar.modification_time })
+}
 
-    fn int(&self, field: &str) -> Result<Int> {
-        Ok(Int(self.cast(field, &ArrowType::Int32)?.map(|array| array.as_primitive::<Int32Type>().clone())))
-    }
-
-    fn flag(&self, field: &str) -> Result<Flag> {
-        Ok(Flag(self.cast(field, &ArrowType::Boolean)?.map(|array| array.as_boolean().clone())))
-    }
-
-    fn nested(&self, field: &'a str) -> Result<Option<Fields<'a>>> {
-        self.array.column_by_name(field).map(|array| Fields::new(field, array)).transpose()
-    }
-
-    fn pairs(&self, field: &str) -> Result<Pairs> {
-        let Some(array) = self.array.column_by_name(field) else { return Ok(Pairs(None)) };
-        let map = array.as_map_opt().ok_or_else(|| wrong_type(field))?;
-        let text = |array: &ArrayRef| {
-            let cast = arrow_cast::cast(array, &ArrowType::Utf8).map_err(|e| wrong_type(field).with_source(e))?;
-            Ok::<_, Error>(cast.as_string::<i32>().clone())
-        };
-        Ok(Pairs(Some((map.clone(), text(map.keys())?, text(map.values())?))))
-    }
-
-    /// A list of text.
-    fn texts(&self, field: &str, row: usize) -> Result<Option<Vec<String>>> {
-        let Some(array) = self.array.column_by_name(field) else { return Ok(None) };
-        if array.is_null(row) {
-            return Ok(None);
+/// The files of `kind` that a part of a checkpoint lists.
+///
+/// # Errors
+/// Each item can fail, and the stream ends there: `Corrupt` for what can't be read, the store's own.
+pub fn stream_files(
+    root: &TableRoot,
+    source: &FileSource,
+    kind: FileKind,
+    stats: &StatsWanted,
+) -> BoxStream<'static, Result<FileBatch>> {
+    let (root, source, stats) = (root.clone(), source.clone(), stats.clone());
+    let opened = async move {
+        match source {
+            FileSource::Json(object) => {
+                json_files(&root, &object, kind).await.map(|b| stream::iter(b.into_iter().map(Ok)).boxed())
+            }
+            FileSource::Parquet(object) => parquet_files(&root, &object, kind, &stats).await,
         }
-        let items = match array.data_type() {
-            ArrowType::List(_) => array.as_list::<i32>().value(row),
-            ArrowType::LargeList(_) => array.as_list::<i64>().value(row),
-            _ => return Err(wrong_type(field)),
-        };
-        let cast = arrow_cast::cast(&items, &ArrowType::Utf8).map_err(|e| wrong_type(field).with_source(e))?;
-        Ok(Some(cast.as_string::<i32>().iter().flatten().map(str::to_owned).collect()))
-    }
-}
-
-fn wrong_type(field: &str) -> Error {
-    Error::corrupt(format!("the checkpoint's column {field} has a type that the protocol does not know"))
-}
-
-fn missing(field: &str) -> Error {
-    Error::corrupt(format!("the checkpoint lacks a value for {field}"))
-}
-
-struct Text(Option<StringArray>);
-struct Long(Option<Int64Array>);
-struct Int(Option<Int32Array>);
-struct Flag(Option<BooleanArray>);
-struct Pairs(Option<(arrow_array::MapArray, StringArray, StringArray)>);
-
-impl Text {
-    fn get(&self, row: usize) -> Option<String> {
-        self.0.as_ref().filter(|array| array.is_valid(row)).map(|array| array.value(row).to_owned())
-    }
-}
-
-impl Long {
-    fn get(&self, row: usize) -> Option<i64> {
-        self.0.as_ref().filter(|array| array.is_valid(row)).map(|array| array.value(row))
-    }
-}
-
-impl Int {
-    fn get(&self, row: usize) -> Option<i32> {
-        self.0.as_ref().filter(|array| array.is_valid(row)).map(|array| array.value(row))
-    }
-}
-
-impl Flag {
-    fn get(&self, row: usize) -> Option<bool> {
-        self.0.as_ref().filter(|array| array.is_valid(row)).map(|array| array.value(row))
-    }
-}
-
-impl Pairs {
-    fn get(&self, row: usize) -> Option<BTreeMap<String, Option<String>>> {
-        let (map, keys, values) = self.0.as_ref().filter(|(map, _, _)| map.is_valid(row))?;
-        let offsets = map.value_offsets();
-        let (from, to) = (usize::try_from(offsets[row]).ok()?, usize::try_from(offsets[row + 1]).ok()?);
-        let value = |i: usize| values.is_valid(i).then(|| values.value(i).to_owned());
-        Some((from..to).map(|i| (keys.value(i).to_owned(), value(i))).collect())
-    }
-
-    fn get_texts(&self, row: usize) -> BTreeMap<String, String> {
-        self.get(row).unwrap_or_default().into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
-    }
-}
-
-fn protocol(fields: &Fields<'_>, row: usize) -> Result<Protocol> {
-    let version = |name: &str| fields.int(name)?.get(row).ok_or_else(|| missing(name));
-    let (reader, writer) = (version("minReaderVersion")?, version("minWriterVersion")?);
-    // Some writers leave an empty list where the versions allow none.
-    let features = |name: &str, listed: bool| {
-        Ok::<_, Error>(fields.texts(name, row)?.filter(|features| listed || !features.is_empty()))
     };
-    Ok(Protocol {
-        min_reader_version: reader,
-        min_writer_version: writer,
-        reader_features: features("readerFeatures", reader >= 3)?,
-        writer_features: features("writerFeatures", writer >= 7)?,
+    stream::once(opened).flat_map(|opened| opened.unwrap_or_else(|e| stream::once(async { Err(e) }).boxed())).boxed()
+}
+
+async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Result<Vec<FileBatch>> {
+    let mut fold = TailFold::default();
+    stream_commit(root, &object.path, 0, Wanted::All, |action| fold.take(action)).await?;
+    let tail = fold.finish()?;
+    Ok(match kind {
+        FileKind::Add => tail.adds().to_vec(),
+        FileKind::Remove => tail.removes().to_vec(),
     })
 }
 
-fn metadata(fields: &Fields<'_>, row: usize) -> Result<Metadata> {
-    let format = match fields.nested("format")? {
-        Some(format) => TableFormat {
-            provider: format.text("provider")?.get(row).unwrap_or_else(|| TableFormat::default().provider),
-            options: format.pairs("options")?.get_texts(row),
+async fn parquet_files(
+    root: &TableRoot,
+    object: &ObjectInfo,
+    kind: FileKind,
+    stats: &StatsWanted,
+) -> Result<BoxStream<'static, Result<FileBatch>>> {
+    let name = root.name_of(&object.path);
+    let size_bytes = (object.size_bytes > 0).then_some(object.size_bytes);
+    let file = ParquetFile::open(root, &object.path, size_bytes).await?;
+    let wanted = file_leaves(file.metadata(), kind, stats);
+    // A group of rows without a path has no file of this kind.
+    let path_leaf = leaves(file.metadata(), |path| path == [kind.name(), "path"]);
+    let groups = file.metadata().row_groups().iter().enumerate();
+    let groups: Vec<usize> = groups.filter(|(_, group)| any_value(group, &path_leaf)).map(|(at, _)| at).collect();
+    if groups.is_empty() || path_leaf.is_empty() {
+        return Ok(stream::empty().boxed());
+    }
+    let reader = file.read(ReadColumns::Leaves(wanted), Some(groups), BATCH_ROWS, None)?;
+    let decode = Arc::new(move |batch| FileBatch::read(&batch, kind).map_err(|e: Error| e.with_object(name.clone())));
+    let batches = stream::try_unfold((reader, decode), |(mut reader, decode)| async move {
+        let next = reader.next(&decode).await?;
+        Ok::<_, Error>(next.map(|batches| (batches, (reader, decode))))
+    });
+    let flat = batches.flat_map(|batches| match batches {
+        Ok(batches) => stream::iter(batches.into_iter().flatten().map(Ok).collect::<Vec<_>>()),
+        Err(error) => stream::iter(vec![Err(error)]),
+    });
+    Ok(flat.boxed())
+}
+
+/// The columns of `kind`, with the statistics that are wanted: as columns where the file has them so, else as text.
+fn file_leaves(metadata: &ParquetMetaData, kind: FileKind, stats: &StatsWanted) -> Vec<usize> {
+    let of_kind = |path: &[String]| path.len() > 1 && path[0] == kind.name();
+    let parsed = !leaves(metadata, |path| of_kind(path) && path[1] == "stats_parsed").is_empty();
+    let text = !leaves(metadata, |path| of_kind(path) && path[1] == "stats").is_empty();
+    let columns: HashSet<&[String]> = match stats {
+        StatsWanted::Columns(columns) => columns.iter().map(Vec::as_slice).collect(),
+        _ => HashSet::new(),
+    };
+    let wanted = |path: &[String]| match (path[1].as_str(), stats) {
+        ("partitionValues_parsed", _) | ("stats" | "stats_parsed", StatsWanted::None) => false,
+        // The text says all that the columns do.
+        ("stats", StatsWanted::All) => true,
+        ("stats_parsed", StatsWanted::All) => !text,
+        ("stats", StatsWanted::Columns(_)) => !parsed,
+        ("stats_parsed", StatsWanted::Columns(_)) => match path.get(2).map(String::as_str) {
+            Some("numRecords" | "tightBounds") => true,
+            _ => path.get(3..).is_some_and(|column| columns.contains(column)),
         },
-        None => TableFormat::default(),
+        _ => true,
     };
-    Ok(Metadata {
-        id: fields.text("id")?.get(row).ok_or_else(|| missing("metaData.id"))?,
-        name: fields.text("name")?.get(row),
-        description: fields.text("description")?.get(row),
-        format,
-        schema_string: fields.text("schemaString")?.get(row).unwrap_or_default(),
-        partition_columns: fields.texts("partitionColumns", row)?.unwrap_or_default(),
-        created_time: fields.long("createdTime")?.get(row),
-        configuration: fields.pairs("configuration")?.get_texts(row),
-    })
-}
-
-fn txn(fields: &Fields<'_>, row: usize) -> Result<Txn> {
-    Ok(Txn {
-        app_id: fields.text("appId")?.get(row).ok_or_else(|| missing("txn.appId"))?,
-        version: fields.long("version")?.get(row).ok_or_else(|| missing("txn.version"))?,
-        last_updated: fields.long("lastUpdated")?.get(row),
-    })
-}
-
-fn domain(fields: &Fields<'_>, row: usize) -> Result<DomainMetadata> {
-    Ok(DomainMetadata {
-        domain: fields.text("domain")?.get(row).ok_or_else(|| missing("domainMetadata.domain"))?,
-        configuration: fields.text("configuration")?.get(row).unwrap_or_default(),
-        removed: fields.flag("removed")?.get(row).unwrap_or(false),
-    })
-}
-
-/// The columns of `add` and `remove`, cast once for all rows.
-struct FileColumns {
-    path: Text,
-    partition_values: Pairs,
-    size: Long,
-    modification_time: Long,
-    deletion_timestamp: Long,
-    data_change: Flag,
-    extended: Flag,
-    stats: Text,
-    tags: Pairs,
-    base_row_id: Long,
-    default_row_commit_version: Long,
-    clustering_provider: Text,
-    vector: Option<VectorColumns>,
-}
-
-struct VectorColumns {
-    valid: Option<arrow_buffer::NullBuffer>,
-    storage_type: Text,
-    path_or_inline: Text,
-    offset: Int,
-    size_in_bytes: Int,
-    cardinality: Long,
-}
-
-impl FileColumns {
-    fn new(fields: &Fields<'_>) -> Result<Self> {
-        let vector = fields.nested("deletionVector")?.map(|vector| VectorColumns::new(&vector)).transpose()?;
-        Ok(Self {
-            path: fields.text("path")?,
-            partition_values: fields.pairs("partitionValues")?,
-            size: fields.long("size")?,
-            modification_time: fields.long("modificationTime")?,
-            deletion_timestamp: fields.long("deletionTimestamp")?,
-            data_change: fields.flag("dataChange")?,
-            extended: fields.flag("extendedFileMetadata")?,
-            stats: fields.text("stats")?,
-            tags: fields.pairs("tags")?,
-            base_row_id: fields.long("baseRowId")?,
-            default_row_commit_version: fields.long("defaultRowCommitVersion")?,
-            clustering_provider: fields.text("clusteringProvider")?,
-            vector,
-        })
-    }
-
-    fn vector(&self, row: usize) -> Result<Option<DeletionVectorDescriptor>> {
-        let present = |columns: &&VectorColumns| columns.valid.as_ref().is_none_or(|valid| valid.is_valid(row));
-        self.vector.as_ref().filter(present).map_or(Ok(None), |columns| columns.get(row))
-    }
-}
-
-impl VectorColumns {
-    fn new(fields: &Fields<'_>) -> Result<Self> {
-        Ok(Self {
-            valid: fields.array.nulls().cloned(),
-            storage_type: fields.text("storageType")?,
-            path_or_inline: fields.text("pathOrInlineDv")?,
-            offset: fields.int("offset")?,
-            size_in_bytes: fields.int("sizeInBytes")?,
-            cardinality: fields.long("cardinality")?,
-        })
-    }
-
-    fn get(&self, row: usize) -> Result<Option<DeletionVectorDescriptor>> {
-        // Writers without deletion vectors may leave a struct of nulls.
-        let Some(storage_type) = self.storage_type.get(row) else { return Ok(None) };
-        Ok(Some(DeletionVectorDescriptor {
-            storage_type,
-            path_or_inline_dv: self.path_or_inline.get(row).ok_or_else(|| missing("deletionVector.pathOrInlineDv"))?,
-            offset: self.offset.get(row),
-            size_in_bytes: self.size_in_bytes.get(row).ok_or_else(|| missing("deletionVector.sizeInBytes"))?,
-            cardinality: self.cardinality.get(row).ok_or_else(|| missing("deletionVector.cardinality"))?,
-        }))
-    }
-}
-
-fn add(file: &FileColumns, row: usize) -> Result<Add> {
-    Ok(Add {
-        path: file.path.get(row).ok_or_else(|| missing("add.path"))?,
-        partition_values: file.partition_values.get(row).unwrap_or_default(),
-        size: file.size.get(row).ok_or_else(|| missing("add.size"))?,
-        modification_time: file.modification_time.get(row).unwrap_or_default(),
-        data_change: file.data_change.get(row).unwrap_or(false),
-        stats: file.stats.get(row),
-        tags: file.tags.get(row),
-        deletion_vector: file.vector(row)?,
-        base_row_id: file.base_row_id.get(row),
-        default_row_commit_version: file.default_row_commit_version.get(row),
-        clustering_provider: file.clustering_provider.get(row),
-    })
-}
-
-fn remove(file: &FileColumns, row: usize) -> Result<Remove> {
-    Ok(Remove {
-        path: file.path.get(row).ok_or_else(|| missing("remove.path"))?,
-        deletion_timestamp: file.deletion_timestamp.get(row),
-        data_change: file.data_change.get(row).unwrap_or(false),
-        extended_file_metadata: file.extended.get(row),
-        partition_values: file.partition_values.get(row),
-        size: file.size.get(row),
-        stats: None,
-        tags: file.tags.get(row),
-        deletion_vector: file.vector(row)?,
-        base_row_id: file.base_row_id.get(row),
-        default_row_commit_version: file.default_row_commit_version.get(row),
-    })
+    leaves(metadata, |path| of_kind(path) && wanted(path))
 }

@@ -1,277 +1,243 @@
-//! Writing a V1 checkpoint: actions to columns, verified before the hint points to it.
+//! Writing a checkpoint: files as they stream by, verified before the hint points to it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
-};
-use arrow_array::{Array, ArrayRef, RecordBatch, StructArray, new_null_array};
-use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, Field, Fields};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::path::Path;
 
 use super::hint::{Hint, write_hint};
-use super::read::read_checkpoint;
-use super::schema;
-use crate::action::{Add, DeletionVectorDescriptor, DomainMetadata, Metadata, Protocol, Remove, Txn};
+use super::read::{StatsWanted, read_head, stream_files};
+use crate::action::columnar::{
+    FileBatch, FileKind, checkpoint_metadata_column, checkpoint_schema, domain_column, metadata_column,
+    protocol_column, rows, sidecar_column, sidecar_schema, txn_column, v2_checkpoint_schema,
+};
+use crate::action::partition_value::encode_path;
+use crate::action::{CheckpointMetadata, DomainMetadata, Sidecar, Txn};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::log::path::checkpoint_name;
-use crate::replay::{Replay, TableState};
-use crate::store::{TableRoot, parquet};
+use crate::log::path::{SIDECARS, checkpoint_name, uuid_checkpoint_name};
+use crate::replay::{Header, HeaderFold};
+use crate::store::parquet::{ParquetOptions, ParquetWriter};
+use crate::store::{ObjectInfo, TableRoot};
 
-/// Rows per batch, which bounds the memory of building one.
+/// Rows of progress marks or domains in a batch, which bounds the memory of building one.
 const BATCH_ROWS: usize = 64 * 1024;
+/// Rows of a row group: small enough that a reader in need of a few files can pass over the others.
+const ROW_GROUP_ROWS: usize = 64 * 1024;
+/// Files that one sidecar lists.
+const SIDECAR_ROWS: u64 = 512 * 1024;
 
-/// Writes the checkpoint of `state` at `version`, reads it back, compares, then moves the hint (CHK-1, CHK-2).
-/// Tombstones older than `expired_before_ms` are left out.
+/// The live files of a version, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many.
+    pub num_files: u64,
+    /// Bytes of all of them.
+    pub size_bytes: u64,
+}
+
+/// A checkpoint that was written, verified and pointed to.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What the hint says.
+    pub hint: Hint,
+    /// The checkpoint's main files.
+    pub parts: Vec<ObjectInfo>,
+    /// The version's live files.
+    pub totals: Totals,
+}
+
+/// How a checkpoint is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One file, as every reader knows it.
+    Classic,
+    /// A main file that names sidecars: the feature `v2Checkpoint`.
+    Sidecars,
+}
+
+/// The files of a version, to be written as they come.
+pub struct Files {
+    /// Live files.
+    pub adds: BoxStream<'static, Result<FileBatch>>,
+    /// Tombstones, expired ones left out.
+    pub removes: BoxStream<'static, Result<FileBatch>>,
+}
+
+/// Writes the checkpoint of `version`, reads it back, compares, then moves the hint (CHK-1, CHK-2).
 ///
 /// # Errors
 /// The store's own; `Internal` when what was read back is not what was to be written. The table is unchanged.
 pub async fn write_checkpoint(
     root: &TableRoot,
+    clock: &dyn Clock,
     version: u64,
-    state: &TableState,
-    expired_before_ms: i64,
-) -> Result<Hint> {
-    let live = |remove: &&Arc<Remove>| remove.deletion_timestamp.unwrap_or(0) > expired_before_ms;
-    let tombstones: Vec<&Remove> = state.tombstones.iter().filter(live).map(Arc::as_ref).collect();
-    let batches = encode(state, &tombstones)?;
-    let path = root.child(&checkpoint_name(version))?;
-    let size_in_bytes = parquet::write_batches(root, &path, schema::checkpoint_schema(), &batches).await?;
-    verify(root, &path, size_in_bytes, state, tombstones.len()).await?;
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    header: &Header,
+    layout: Layout,
+    files: Files,
+) -> Result<Written> {
+    let mut tally = Tally::default();
+    let (path, size_bytes) = match layout {
+        Layout::Classic => write_classic(root, version, header, files, &mut tally).await?,
+        Layout::Sidecars => write_sidecars(root, clock, version, header, files, &mut tally).await?,
+    };
+    let main = ObjectInfo { path, size_bytes, modified_ms: clock.now_ms() };
+    verify(root, &main, header, &tally).await?;
     let hint = Hint {
         version,
-        size: i64::try_from(rows).unwrap_or(i64::MAX),
+        size: i64::try_from(tally.rows).unwrap_or(i64::MAX),
         parts: None,
-        size_in_bytes: Some(size_in_bytes),
-        num_of_add_files: Some(state.files.len() as u64),
+        size_in_bytes: Some(size_bytes + tally.sidecar_bytes),
+        num_of_add_files: Some(tally.adds),
     };
     write_hint(root, &hint).await?;
-    Ok(hint)
+    let totals = Totals { num_files: tally.adds, size_bytes: tally.live_bytes };
+    Ok(Written { hint, parts: vec![main], totals })
 }
 
-async fn verify(
-    root: &TableRoot,
-    path: &object_store::path::Path,
-    size_bytes: u64,
-    state: &TableState,
-    tombstones: usize,
-) -> Result<()> {
-    let object = crate::store::ObjectInfo { path: path.clone(), size_bytes, modified_ms: 0 };
-    let mut replay = Replay::default();
-    for action in read_checkpoint(root, &[object]).await? {
-        replay.checkpointed(action);
+/// What went into a checkpoint.
+#[derive(Debug, Default)]
+struct Tally {
+    rows: u64,
+    adds: u64,
+    removes: u64,
+    live_bytes: u64,
+    sidecar_bytes: u64,
+    digest: u64,
+}
+
+impl Tally {
+    fn count(&mut self, batch: &FileBatch, kind: FileKind) {
+        let rows = batch.len() as u64;
+        self.rows += rows;
+        match kind {
+            FileKind::Add => {
+                self.adds += rows;
+                let sizes = (0..batch.len()).filter_map(|row| u64::try_from(batch.size(row)?).ok());
+                self.live_bytes = sizes.fold(self.live_bytes, u64::saturating_add);
+            }
+            FileKind::Remove => self.removes += rows,
+        }
+        self.digest = self.digest.wrapping_add(batch.digest());
     }
-    let read = replay.finish()?;
-    let unchanged = |add: &Arc<Add>| Add { data_change: false, ..Add::clone(add) };
-    let same_files = read.files.len() == state.files.len()
-        && read.files.iter().zip(&state.files).all(|(read, written)| unchanged(read) == unchanged(written));
-    let same = same_files
-        && read.protocol == state.protocol
-        && read.metadata == state.metadata
-        && read.txns == state.txns
-        && read.domains == state.domains
-        && read.tombstones.len() == tombstones;
+}
+
+fn options() -> ParquetOptions {
+    ParquetOptions { row_group_rows: ROW_GROUP_ROWS, ..ParquetOptions::default() }
+}
+
+async fn write_classic(
+    root: &TableRoot,
+    version: u64,
+    header: &Header,
+    files: Files,
+    tally: &mut Tally,
+) -> Result<(Path, u64)> {
+    let path = root.child(&checkpoint_name(version))?;
+    let schema = checkpoint_schema();
+    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options())?;
+    let written = async {
+        write_header(&mut file, &schema, header, tally).await?;
+        for (kind, mut batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
+            while let Some(batch) = batches.next().await.transpose()? {
+                tally.count(&batch, kind);
+                file.write(rows(&schema, kind.name(), batch.checkpoint_column()?)?).await?;
+            }
+        }
+        Ok(())
+    };
+    match written.await {
+        Ok(()) => Ok((path, file.finish().await?)),
+        Err(error) => {
+            file.abort().await;
+            Err(error)
+        }
+    }
+}
+
+async fn write_header(
+    file: &mut ParquetWriter,
+    schema: &arrow_schema::SchemaRef,
+    header: &Header,
+    tally: &mut Tally,
+) -> Result<()> {
+    let txns: Vec<&Txn> = header.txns.values().collect();
+    let domains: Vec<&DomainMetadata> = header.domains.values().collect();
+    tally.rows += 2 + txns.len() as u64 + domains.len() as u64;
+    file.write(rows(schema, "protocol", protocol_column(&header.protocol)?)?).await?;
+    file.write(rows(schema, "metaData", metadata_column(&header.metadata)?)?).await?;
+    for chunk in txns.chunks(BATCH_ROWS) {
+        file.write(rows(schema, "txn", txn_column(chunk)?)?).await?;
+    }
+    for chunk in domains.chunks(BATCH_ROWS) {
+        file.write(rows(schema, "domainMetadata", domain_column(chunk)?)?).await?;
+    }
+    Ok(())
+}
+
+async fn write_sidecars(
+    root: &TableRoot,
+    clock: &dyn Clock,
+    version: u64,
+    header: &Header,
+    files: Files,
+    tally: &mut Tally,
+) -> Result<(Path, u64)> {
+    let mut sidecars = Vec::new();
+    for (kind, mut batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
+        let mut next = batches.next().await.transpose()?;
+        while let Some(first) = next.take() {
+            let name = format!("{version:020}.{}.parquet", clock.new_id());
+            let path = root.child(&format!("{SIDECARS}/{name}"))?;
+            let schema = sidecar_schema();
+            let mut file = ParquetWriter::new(root, path, schema.clone(), &options())?;
+            let (mut batch, mut in_file) = (Some(first), 0);
+            while let Some(more) = batch.take() {
+                tally.count(&more, kind);
+                in_file += more.len() as u64;
+                file.write(rows(&schema, kind.name(), more.checkpoint_column()?)?).await?;
+                let following = batches.next().await.transpose()?;
+                if in_file < SIDECAR_ROWS { batch = following } else { next = following }
+            }
+            let size_bytes = file.finish().await?;
+            tally.sidecar_bytes += size_bytes;
+            let size_in_bytes = i64::try_from(size_bytes).unwrap_or(i64::MAX);
+            sidecars.push(Sidecar { path: encode_path(&name), size_in_bytes, modification_time: clock.now_ms() });
+        }
+    }
+    let path = root.child(&uuid_checkpoint_name(version, clock.new_id()))?;
+    let schema = v2_checkpoint_schema();
+    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options())?;
+    let own = CheckpointMetadata { version: i64::try_from(version).unwrap_or(i64::MAX), tags: BTreeMap::new() };
+    file.write(rows(&schema, "checkpointMetadata", checkpoint_metadata_column(&own)?)?).await?;
+    write_header(&mut file, &schema, header, tally).await?;
+    tally.rows += 1 + sidecars.len() as u64;
+    for chunk in sidecars.chunks(BATCH_ROWS) {
+        file.write(rows(&schema, "sidecar", sidecar_column(chunk)?)?).await?;
+    }
+    Ok((path, file.finish().await?))
+}
+
+/// Reads the checkpoint as any reader would, and compares.
+async fn verify(root: &TableRoot, main: &ObjectInfo, header: &Header, written: &Tally) -> Result<()> {
+    let head = read_head(root, std::slice::from_ref(main)).await?;
+    let mut fold = HeaderFold::default();
+    head.actions.iter().for_each(|action| fold.checkpointed(action));
+    let mut read = Tally::default();
+    for source in &head.sources {
+        for kind in [FileKind::Add, FileKind::Remove] {
+            let mut batches = stream_files(root, source, kind, &StatsWanted::All);
+            while let Some(batch) = batches.next().await.transpose()? {
+                read.count(&batch, kind);
+            }
+        }
+    }
+    let same = fold.finish()? == *header
+        && (read.adds, read.removes, read.digest) == (written.adds, written.removes, written.digest);
     if same {
         return Ok(());
     }
     Err(Error::internal("a checkpoint read back differs from the state it was written from; it is not used")
-        .with_object(root.name_of(path)))
-}
-
-fn encode(state: &TableState, tombstones: &[&Remove]) -> Result<Vec<RecordBatch>> {
-    let txns: Vec<&Txn> = state.txns.values().collect();
-    let domains: Vec<&DomainMetadata> = state.domains.values().collect();
-    let adds: Vec<&Add> = state.files.iter().map(Arc::as_ref).collect();
-    let mut batches = vec![
-        rows("protocol", protocol_column(&state.protocol)?)?,
-        rows("metaData", metadata_column(&state.metadata)?)?,
-    ];
-    for chunk in txns.chunks(BATCH_ROWS) {
-        batches.push(rows("txn", txn_column(chunk)?)?);
-    }
-    for chunk in domains.chunks(BATCH_ROWS) {
-        batches.push(rows("domainMetadata", domain_column(chunk)?)?);
-    }
-    for chunk in adds.chunks(BATCH_ROWS) {
-        batches.push(rows("add", add_column(chunk)?)?);
-    }
-    for chunk in tombstones.chunks(BATCH_ROWS) {
-        batches.push(rows("remove", remove_column(chunk)?)?);
-    }
-    Ok(batches)
-}
-
-/// A batch whose only set column is `name`.
-fn rows(name: &str, column: StructArray) -> Result<RecordBatch> {
-    let schema = schema::checkpoint_schema();
-    let column: ArrayRef = Arc::new(column);
-    let columns = schema.fields().iter().map(|field| match field.name() == name {
-        true => Arc::clone(&column),
-        false => new_null_array(field.data_type(), column.len()),
-    });
-    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).map_err(internal)
-}
-
-fn internal(error: arrow_schema::ArrowError) -> Error {
-    Error::internal("a checkpoint can't be encoded").with_source(error)
-}
-
-fn structure(fields: Fields, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>) -> Result<StructArray> {
-    StructArray::try_new(fields, columns, nulls).map_err(internal)
-}
-
-fn text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    let mut builder = StringBuilder::new();
-    values.for_each(|value| builder.append_option(value));
-    Arc::new(builder.finish())
-}
-
-fn long(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    let mut builder = Int64Builder::new();
-    values.for_each(|value| builder.append_option(value));
-    Arc::new(builder.finish())
-}
-
-fn int(values: impl Iterator<Item = Option<i32>>) -> ArrayRef {
-    let mut builder = Int32Builder::new();
-    values.for_each(|value| builder.append_option(value));
-    Arc::new(builder.finish())
-}
-
-fn flag(values: impl Iterator<Item = Option<bool>>) -> ArrayRef {
-    let mut builder = BooleanBuilder::new();
-    values.for_each(|value| builder.append_option(value));
-    Arc::new(builder.finish())
-}
-
-fn texts<'a>(values: impl Iterator<Item = Option<&'a Vec<String>>>) -> ArrayRef {
-    let element = Field::new("element", DataType::Utf8, true);
-    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(element);
-    for value in values {
-        if let Some(items) = value {
-            items.iter().for_each(|item| builder.values().append_value(item));
-        }
-        builder.append(value.is_some());
-    }
-    Arc::new(builder.finish())
-}
-
-type Pair<'a> = (&'a str, Option<&'a str>);
-
-fn pairs<'a>(values: impl Iterator<Item = Option<Vec<Pair<'a>>>>) -> Result<ArrayRef> {
-    let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
-    let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
-    for value in values {
-        for (key, item) in value.iter().flatten() {
-            builder.keys().append_value(key);
-            builder.values().append_option(*item);
-        }
-        builder.append(value.is_some()).map_err(internal)?;
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-fn optional_pairs(map: &BTreeMap<String, Option<String>>) -> Vec<Pair<'_>> {
-    map.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect()
-}
-
-fn plain_pairs(map: &BTreeMap<String, String>) -> Vec<Pair<'_>> {
-    map.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect()
-}
-
-fn one<T>(value: T) -> impl Iterator<Item = Option<T>> {
-    std::iter::once(Some(value))
-}
-
-fn protocol_column(protocol: &Protocol) -> Result<StructArray> {
-    let columns = vec![
-        int(one(protocol.min_reader_version)),
-        int(one(protocol.min_writer_version)),
-        texts(std::iter::once(protocol.reader_features.as_ref())),
-        texts(std::iter::once(protocol.writer_features.as_ref())),
-    ];
-    structure(schema::protocol_fields(), columns, None)
-}
-
-fn metadata_column(metadata: &Metadata) -> Result<StructArray> {
-    let format = structure(
-        schema::format_fields(),
-        vec![text(one(metadata.format.provider.as_str())), pairs(one(plain_pairs(&metadata.format.options)))?],
-        None,
-    )?;
-    let columns = vec![
-        text(one(metadata.id.as_str())),
-        text(std::iter::once(metadata.name.as_deref())),
-        text(std::iter::once(metadata.description.as_deref())),
-        Arc::new(format),
-        text(one(metadata.schema_string.as_str())),
-        texts(one(&metadata.partition_columns)),
-        pairs(one(plain_pairs(&metadata.configuration)))?,
-        long(std::iter::once(metadata.created_time)),
-    ];
-    structure(schema::metadata_fields(), columns, None)
-}
-
-fn txn_column(txns: &[&Txn]) -> Result<StructArray> {
-    let columns = vec![
-        text(txns.iter().map(|txn| Some(txn.app_id.as_str()))),
-        long(txns.iter().map(|txn| Some(txn.version))),
-        long(txns.iter().map(|txn| txn.last_updated)),
-    ];
-    structure(schema::txn_fields(), columns, None)
-}
-
-fn domain_column(domains: &[&DomainMetadata]) -> Result<StructArray> {
-    let columns = vec![
-        text(domains.iter().map(|domain| Some(domain.domain.as_str()))),
-        text(domains.iter().map(|domain| Some(domain.configuration.as_str()))),
-        flag(domains.iter().map(|domain| Some(domain.removed))),
-    ];
-    structure(schema::domain_fields(), columns, None)
-}
-
-fn vector_column<'a>(vectors: impl Iterator<Item = Option<&'a DeletionVectorDescriptor>> + Clone) -> Result<ArrayRef> {
-    let valid: Vec<bool> = vectors.clone().map(|vector| vector.is_some()).collect();
-    let columns = vec![
-        text(vectors.clone().map(|vector| vector.map(|v| v.storage_type.as_str()))),
-        text(vectors.clone().map(|vector| vector.map(|v| v.path_or_inline_dv.as_str()))),
-        int(vectors.clone().map(|vector| vector.and_then(|v| v.offset))),
-        int(vectors.clone().map(|vector| vector.map(|v| v.size_in_bytes))),
-        long(vectors.map(|vector| vector.map(|v| v.cardinality))),
-    ];
-    Ok(Arc::new(structure(schema::vector_fields(), columns, Some(NullBuffer::from(valid)))?))
-}
-
-fn add_column(adds: &[&Add]) -> Result<StructArray> {
-    let columns = vec![
-        text(adds.iter().map(|add| Some(add.path.as_str()))),
-        pairs(adds.iter().map(|add| Some(optional_pairs(&add.partition_values))))?,
-        long(adds.iter().map(|add| Some(add.size))),
-        long(adds.iter().map(|add| Some(add.modification_time))),
-        flag(adds.iter().map(|_| Some(false))),
-        pairs(adds.iter().map(|add| add.tags.as_ref().map(optional_pairs)))?,
-        vector_column(adds.iter().map(|add| add.deletion_vector.as_ref()))?,
-        long(adds.iter().map(|add| add.base_row_id)),
-        long(adds.iter().map(|add| add.default_row_commit_version)),
-        text(adds.iter().map(|add| add.clustering_provider.as_deref())),
-        text(adds.iter().map(|add| add.stats.as_deref())),
-    ];
-    structure(schema::add_fields(), columns, None)
-}
-
-fn remove_column(removes: &[&Remove]) -> Result<StructArray> {
-    let columns = vec![
-        text(removes.iter().map(|remove| Some(remove.path.as_str()))),
-        long(removes.iter().map(|remove| remove.deletion_timestamp)),
-        flag(removes.iter().map(|_| Some(false))),
-        flag(removes.iter().map(|remove| remove.extended_file_metadata)),
-        pairs(removes.iter().map(|remove| remove.partition_values.as_ref().map(optional_pairs)))?,
-        long(removes.iter().map(|remove| remove.size)),
-        vector_column(removes.iter().map(|remove| remove.deletion_vector.as_ref()))?,
-        long(removes.iter().map(|remove| remove.base_row_id)),
-        long(removes.iter().map(|remove| remove.default_row_commit_version)),
-    ];
-    structure(schema::remove_fields(), columns, None)
+        .with_object(root.name_of(&main.path)))
 }

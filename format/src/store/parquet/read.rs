@@ -37,6 +37,8 @@ pub enum ReadColumns {
     All,
     /// Top-level columns by position in the file. They come in the file's order.
     Roots(Vec<usize>),
+    /// Leaf columns by position in the file: of a nested column only the wanted parts.
+    Leaves(Vec<usize>),
 }
 
 impl ParquetFile {
@@ -107,9 +109,13 @@ impl ParquetFile {
             let mut builder =
                 ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone())
                     .with_batch_size(batch_rows.max(1));
-            if let ReadColumns::Roots(roots) = columns {
-                let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
-                builder = builder.with_projection(mask);
+            let schema = self.metadata.parquet_schema();
+            match columns {
+                ReadColumns::All => {}
+                ReadColumns::Roots(roots) => builder = builder.with_projection(ProjectionMask::roots(schema, roots)),
+                ReadColumns::Leaves(leaves) => {
+                    builder = builder.with_projection(ProjectionMask::leaves(schema, leaves))
+                }
             }
             if let Some(row_groups) = row_groups {
                 builder = builder.with_row_groups(row_groups);

@@ -1,4 +1,4 @@
-//! The Arrow schema of a V1 checkpoint. Every field is nullable, as old readers ask.
+//! The Arrow types of actions as a checkpoint holds them. Every field is nullable, as old readers ask (CHK-1).
 
 use std::sync::Arc;
 
@@ -119,15 +119,43 @@ pub(super) fn remove_fields() -> Fields {
     ])
 }
 
-/// The whole row: one column per kind of action, one of them set.
-pub(super) fn checkpoint_schema() -> SchemaRef {
-    let action = |name: &str, fields: Fields| field(name, DataType::Struct(fields));
-    Arc::new(Schema::new(vec![
+/// Fields of `sidecar`.
+pub(super) fn sidecar_fields() -> Fields {
+    Fields::from(vec![text("path"), long("sizeInBytes"), long("modificationTime"), pairs("tags")])
+}
+
+/// Fields of `checkpointMetadata`.
+pub(super) fn checkpoint_metadata_fields() -> Fields {
+    Fields::from(vec![long("version"), pairs("tags")])
+}
+
+fn action(name: &str, fields: Fields) -> Field {
+    field(name, DataType::Struct(fields))
+}
+
+fn every_action() -> Vec<Field> {
+    vec![
         action("txn", txn_fields()),
         action("add", add_fields()),
         action("remove", remove_fields()),
         action("metaData", metadata_fields()),
         action("protocol", protocol_fields()),
         action("domainMetadata", domain_fields()),
-    ]))
+    ]
+}
+
+/// The row of a V1 checkpoint: one column per kind of action, one of them set.
+pub fn checkpoint_schema() -> SchemaRef {
+    Arc::new(Schema::new(every_action()))
+}
+
+/// The row of a V2 checkpoint's main file.
+pub fn v2_checkpoint_schema() -> SchemaRef {
+    let own = [action("checkpointMetadata", checkpoint_metadata_fields()), action("sidecar", sidecar_fields())];
+    Arc::new(Schema::new(every_action().into_iter().chain(own).collect::<Vec<_>>()))
+}
+
+/// The row of a sidecar file.
+pub fn sidecar_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![action("add", add_fields()), action("remove", remove_fields())]))
 }

@@ -8,7 +8,7 @@ use arrow_array::types::{
 };
 use arrow_schema::{DataType as ArrowType, TimeUnit};
 
-use crate::expr::Scalar;
+use super::Scalar;
 
 /// The value in `row` of an array of a table's Arrow type; `None` for types without scalars and rows out of range.
 pub(crate) fn scalar_at(array: &dyn Array, row: usize) -> Option<Scalar> {

@@ -1,0 +1,16 @@
+//! Actions as Arrow columns: how a checkpoint holds them, and how a table's files are held in memory.
+
+mod batch;
+mod decode;
+mod encode;
+mod fields;
+mod parsed;
+
+pub use batch::{FileBatch, FileKind};
+pub use decode::decode_small;
+pub use encode::rows;
+pub(crate) use encode::{
+    checkpoint_metadata_column, domain_column, metadata_column, protocol_column, sidecar_column, txn_column,
+};
+pub use fields::{checkpoint_schema, sidecar_schema, v2_checkpoint_schema};
+pub use parsed::{ParsedColumn, ParsedStats};

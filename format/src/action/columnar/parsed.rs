@@ -1,0 +1,164 @@
+//! Statistics that a checkpoint holds as columns (`stats_parsed`).
+
+use std::collections::BTreeMap;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_schema::DataType;
+
+use super::super::stats::{bound_json, widened_scalar};
+use crate::expr::{ColumnBounds, ColumnPath, Scalar, scalar_at};
+use crate::schema::{PrimitiveType, arrow_primitive};
+
+/// Nesting below which a damaged checkpoint's statistics are not followed.
+const MOST_NESTED: usize = 64;
+
+/// The statistics of the files of one batch.
+#[derive(Clone, Debug)]
+pub struct ParsedStats {
+    array: StructArray,
+}
+
+impl ParsedStats {
+    pub(super) fn new(array: StructArray) -> Self {
+        Self { array }
+    }
+
+    pub(super) fn array(&self) -> &StructArray {
+        &self.array
+    }
+
+    /// Rows of the file in `row`, deleted ones included.
+    pub fn num_records(&self, row: usize) -> Option<i64> {
+        long_at(self.array.column_by_name("numRecords")?, self.valid(row)?)
+    }
+
+    fn valid(&self, row: usize) -> Option<usize> {
+        (row < self.array.len() && self.array.is_valid(row)).then_some(row)
+    }
+
+    /// The statistics of one column (physical names), ready to be looked at row by row.
+    pub fn column(&self, path: &ColumnPath, data_type: PrimitiveType) -> ParsedColumn {
+        let leaf = |section: &str| leaf(self.array.column_by_name(section)?, &path.0);
+        let bound = |section: &str| {
+            let array = leaf(section)?;
+            let wanted = arrow_primitive(data_type);
+            let cast = keeps_bounds(array.data_type(), &wanted).then(|| arrow_cast::cast(&array, &wanted).ok())??;
+            (cast.null_count() == array.null_count()).then_some(cast)
+        };
+        let nulls = leaf("nullCount").filter(|array| *array.data_type() == DataType::Int64);
+        ParsedColumn { min: bound("minValues"), max: bound("maxValues"), nulls }
+    }
+
+    /// The statistics of the file in `row` as JSON; `None` when it has none.
+    pub(super) fn to_json(&self, row: usize) -> Option<String> {
+        let row = self.valid(row)?;
+        let mut parts = Vec::new();
+        if let Some(rows) = self.num_records(row) {
+            parts.push(format!("\"numRecords\":{rows}"));
+        }
+        let tight = self.array.column_by_name("tightBounds").and_then(|array| scalar_at(array, row));
+        if let Some(Scalar::Boolean(tight)) = tight {
+            parts.push(format!("\"tightBounds\":{tight}"));
+        }
+        for (section, side) in [("minValues", Section::Min), ("maxValues", Section::Max), ("nullCount", Section::Nulls)]
+        {
+            let object = self.array.column_by_name(section).and_then(|array| object_json(array, row, side, 0));
+            parts.extend(object.map(|object| format!("\"{section}\":{object}")));
+        }
+        (!parts.is_empty()).then(|| format!("{{{}}}", parts.join(",")))
+    }
+}
+
+/// The statistics of one column in each file of a batch.
+#[derive(Clone, Debug)]
+pub struct ParsedColumn {
+    min: Option<ArrayRef>,
+    max: Option<ArrayRef>,
+    nulls: Option<ArrayRef>,
+}
+
+impl ParsedColumn {
+    /// What is known of the column in the file in `row`, which has `num_records` rows. Bounds are outer bounds, as those
+    /// of [`Stats::bounds`](super::super::stats::Stats::bounds).
+    pub fn bounds(&self, row: usize, num_records: Option<i64>) -> ColumnBounds {
+        let value = |array: &Option<ArrayRef>| {
+            let scalar = scalar_at(array.as_ref()?, row)?;
+            (!scalar.is_null()).then_some(scalar).filter(is_finite)
+        };
+        let null_count = self.nulls.as_ref().and_then(|array| long_at(array, row));
+        ColumnBounds {
+            min: value(&self.min),
+            max: value(&self.max).map(widened_scalar),
+            null_count: null_count.filter(|&count| count >= 0 && num_records.is_none_or(|rows| count <= rows)),
+            num_records,
+        }
+    }
+}
+
+/// Whether values of a type are the same values, in the same order, in another: files may be older than a wider type.
+fn keeps_bounds(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp};
+    match (from, to) {
+        _ if from == to => true,
+        (Int8, Int16 | Int32 | Int64 | Float64 | Decimal128(..)) => true,
+        (Int16, Int32 | Int64 | Float64 | Decimal128(..)) => true,
+        (Int32, Int64 | Float64 | Decimal128(..)) => true,
+        (Int64, Decimal128(..)) | (Float32, Float64) | (Date32, Timestamp(..)) | (Timestamp(..), Timestamp(..)) => true,
+        (Decimal128(_, from), Decimal128(_, to)) => from <= to,
+        _ => false,
+    }
+}
+
+/// NaN bounds nothing, and neither do the infinities that some writers put in its place.
+fn is_finite(value: &Scalar) -> bool {
+    match value {
+        Scalar::Float(value) => value.is_finite(),
+        Scalar::Double(value) => value.is_finite(),
+        _ => true,
+    }
+}
+
+fn long_at(array: &ArrayRef, row: usize) -> Option<i64> {
+    let longs = array.as_primitive_opt::<Int64Type>()?;
+    (row < longs.len() && longs.is_valid(row)).then(|| longs.value(row))
+}
+
+/// The array at `path` in nested structs, null where a struct around it is.
+fn leaf(array: &ArrayRef, path: &[String]) -> Option<ArrayRef> {
+    let Some((first, rest)) = path.split_first() else {
+        return (!matches!(array.data_type(), DataType::Struct(_))).then(|| array.clone());
+    };
+    let outer = array.as_struct_opt()?;
+    let inner = outer.column_by_name(first)?;
+    let Some(nulls) = outer.nulls().filter(|nulls| nulls.null_count() > 0) else { return leaf(inner, rest) };
+    let hidden = arrow_array::BooleanArray::new(!nulls.inner(), None);
+    leaf(&arrow_select::nullif::nullif(inner, &hidden).ok()?, rest)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Min,
+    Max,
+    Nulls,
+}
+
+fn object_json(array: &ArrayRef, row: usize, section: Section, depth: usize) -> Option<String> {
+    let object = array.as_struct_opt().filter(|object| depth < MOST_NESTED && object.is_valid(row))?;
+    let mut members = BTreeMap::new();
+    for (field, column) in object.fields().iter().zip(object.columns()) {
+        let json = match column.data_type() {
+            DataType::Struct(_) => object_json(column, row, section, depth + 1),
+            _ if section == Section::Nulls => long_at(column, row).map(|count| count.to_string()),
+            _ => scalar_at(column, row).and_then(|value| bound_json(&value, section == Section::Max)),
+        };
+        members.extend(json.map(|json| (field.name(), json)));
+    }
+    let members: Vec<String> = members.into_iter().map(|(name, json)| format!("{}:{json}", quoted(name))).collect();
+    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,169 @@
+//! The live files of a version, and how a snapshot finds them.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::Snapshot;
+use super::base::Listed;
+use super::build::is_damage;
+use crate::action::columnar::{FileBatch, FileKind};
+use crate::action::{Add, Remove};
+use crate::error::{Error, Result};
+use crate::log::LogSegment;
+use crate::log::checkpoint::{StatsWanted, Totals};
+
+/// The live files of one version of a table, column by column.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    batches: Vec<FileBatch>,
+}
+
+impl Files {
+    /// These files.
+    ///
+    /// # Errors
+    /// `Internal` when they can't be held as columns.
+    pub fn of(adds: &[Arc<Add>]) -> Result<Self> {
+        let adds: Vec<&Add> = adds.iter().map(Arc::as_ref).collect();
+        Ok(Self { batches: vec![FileBatch::of_adds(&adds)?] })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(FileBatch::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The columns.
+    pub fn batches(&self) -> &[FileBatch] {
+        &self.batches
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&FileBatch, usize)> {
+        self.batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| (batch, row)))
+    }
+
+    /// Each of them, in an order that is the same each time.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Add>> {
+        self.rows().map(|(batch, row)| Arc::new(batch.add(row)))
+    }
+
+    /// Bytes of all of them.
+    pub fn size_bytes(&self) -> u64 {
+        let sizes = self.rows().filter_map(|(batch, row)| u64::try_from(batch.size(row)?).ok());
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Rows of all of them, from their statistics; `None` when one file has none.
+    pub fn num_rows(&self) -> Option<u64> {
+        let mut counts = self.rows().map(|(batch, row)| u64::try_from(batch.num_records(row)?).ok());
+        counts.try_fold(0_u64, |total, rows| total.checked_add(rows?))
+    }
+}
+
+impl Snapshot {
+    /// The live files.
+    ///
+    /// # Errors
+    /// As [`Snapshot::load`]: they are read when they are first asked for.
+    pub async fn files(&self) -> Result<Arc<Files>> {
+        let read = || async {
+            let batches = || self.batches(FileKind::Add, &StatsWanted::All).try_collect();
+            let batches = self.with_repair(batches).await?;
+            Ok(Arc::new(Files { batches }))
+        };
+        self.files.get_or_try_init(read).await.cloned()
+    }
+
+    /// Files that left the table and are still remembered.
+    ///
+    /// # Errors
+    /// As [`Snapshot::files`].
+    pub async fn tombstones(&self) -> Result<Vec<Arc<Remove>>> {
+        let batches = || self.batches(FileKind::Remove, &StatsWanted::None).try_collect();
+        let batches: Vec<FileBatch> = self.with_repair(batches).await?;
+        let removes = |batch: &FileBatch| (0..batch.len()).map(|row| Arc::new(batch.remove(row))).collect::<Vec<_>>();
+        Ok(batches.iter().flat_map(removes).collect())
+    }
+
+    /// How many live files there are and their bytes, where that is known without reading their list.
+    pub fn totals(&self) -> Option<Totals> {
+        self.totals
+    }
+
+    /// The files of one kind, newest first, as they are read: those of the commits above the checkpoint, then those of
+    /// the checkpoint that the commits say nothing of.
+    ///
+    /// # Errors
+    /// Each item can fail, and the stream ends there. A failure for which [`is_damage`] holds may be one of the
+    /// checkpoint: [`Snapshot::with_repair`] gets round it.
+    pub(crate) fn batches(&self, kind: FileKind, stats: &StatsWanted) -> BoxStream<'static, Result<FileBatch>> {
+        let (root, above) = (self.root.clone(), Arc::clone(&self.above));
+        let older = self.base.batches(kind, stats);
+        let opened = async move {
+            let tail = above.tail(&root).await?;
+            let newer = match kind {
+                FileKind::Add => tail.adds(),
+                FileKind::Remove => tail.removes(),
+            };
+            let newer: Vec<Result<FileBatch>> = newer.iter().cloned().map(Ok).collect();
+            let surviving = older.map(move |batch| tail.surviving(&batch?));
+            Ok::<_, Error>(stream::iter(newer).chain(surviving))
+        };
+        let full = |batch: &Result<FileBatch>| std::future::ready(batch.as_ref().map_or(true, |b| !b.is_empty()));
+        stream::once(opened).try_flatten().filter(full).boxed()
+    }
+
+    /// What `read` makes of the files. When the checkpoint turns out to be damaged, the files are found without it, from
+    /// an older one or from the log alone, and read again (LOG-5).
+    ///
+    /// # Errors
+    /// Those of `read`, the first where nothing else proves the state either.
+    pub(crate) async fn with_repair<T, F: Future<Output = Result<T>>>(&self, read: impl Fn() -> F) -> Result<T> {
+        let error = match read().await {
+            Err(error) if is_damage(&error) && self.base.version().is_some() => error,
+            other => return other,
+        };
+        tracing::warn!(table = %self.root.display(), %error, "passing over a checkpoint that can't be used");
+        match Box::pin(self.without_checkpoint()).await {
+            Ok(listed) => self.base.stand_in(listed),
+            Err(_) => return Err(error),
+        }
+        read().await
+    }
+
+    /// The files at the checkpoint's version, found without it.
+    async fn without_checkpoint(&self) -> Result<Listed> {
+        let version = self.base.version().unwrap_or_default();
+        let other = |segment: &LogSegment| {
+            segment.checkpoint.as_ref().is_none_or(|(_, parts)| {
+                let paths =
+                    |parts: &[crate::store::ObjectInfo]| parts.iter().map(|p| p.path.clone()).collect::<Vec<_>>();
+                paths(parts) != paths(self.base.parts())
+            })
+        };
+        let candidates = LogSegment::find(&self.root, None, Some(version)).await?;
+        let mut failed = Error::not_found("no other way to that version").with_object(self.root.display());
+        for segment in candidates.into_iter().filter(other) {
+            match Self::of_segment(&self.root, &segment, &self.clock).await {
+                Ok(found) => {
+                    let adds = found.batches(FileKind::Add, &StatsWanted::All).try_collect().await;
+                    let removes = found.batches(FileKind::Remove, &StatsWanted::None).try_collect().await;
+                    match (adds, removes) {
+                        (Ok(adds), Ok(removes)) => return Ok(Listed { adds, removes }),
+                        (Err(error), _) | (_, Err(error)) => failed = error,
+                    }
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+}

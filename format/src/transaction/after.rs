@@ -1,0 +1,28 @@
+//! What follows a landed commit: an aid to readers, never a part of its outcome (COM-4).
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::action::Action;
+use crate::snapshot::Snapshot;
+
+/// Writes what is due after the commit that made `snapshot`: its checksum file, and a checkpoint every so many versions.
+/// What fails is left for the next writer to do.
+pub(super) async fn follow_up(snapshot: Arc<Snapshot>, txn_id: Uuid, actions: &[Action]) -> Arc<Snapshot> {
+    let (table, version) = (snapshot.root().display(), snapshot.version());
+    if let Err(error) = snapshot.write_checksum(txn_id, actions).await {
+        tracing::warn!(table, version, %error, "no checksum after this commit");
+    }
+    let due = version > 0 && version.is_multiple_of(snapshot.properties().checkpoint_interval);
+    if !due {
+        return snapshot;
+    }
+    match snapshot.write_checkpoint().await {
+        Ok(standing) => Arc::new(standing),
+        Err(error) => {
+            tracing::warn!(table, version, %error, "no checkpoint after this commit");
+            snapshot
+        }
+    }
+}
