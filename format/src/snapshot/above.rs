@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use object_store::path::Path;
 use tokio::sync::OnceCell;
 
 use crate::action::Action;
 use crate::error::Result;
 use crate::log::{Wanted, stream_commit};
 use crate::replay::{Tail, TailFold};
-use crate::store::TableRoot;
+use crate::store::{ObjectInfo, TableRoot};
 
 /// The commits above a checkpoint, oldest first.
 #[derive(Debug, Default)]
@@ -24,7 +23,7 @@ pub(super) enum Piece {
     /// Its actions that speak of files.
     Held(Arc<Vec<Action>>),
     /// Its newest version and its file.
-    Listed(u64, Path),
+    Listed(u64, ObjectInfo),
 }
 
 impl Piece {
@@ -57,8 +56,8 @@ impl Above {
             for commit in self.commits.iter().rev() {
                 match commit {
                     Piece::Held(actions) => actions.iter().cloned().try_for_each(|action| fold.take(action))?,
-                    Piece::Listed(version, path) => {
-                        stream_commit(root, path, *version, Wanted::All, |action| fold.take(action)).await?;
+                    Piece::Listed(version, object) => {
+                        stream_commit(root, &object.path, *version, Wanted::All, |action| fold.take(action)).await?;
                     }
                 }
             }

@@ -247,7 +247,7 @@ async fn read_tail(root: &TableRoot, tail: &[TailFile], from: Option<u64>) -> Re
             let hint = "the table was not read; restore the commit file from a backup of the bucket";
             return Err(error.with_object(root.name_of(&object.path)).with_hint(hint));
         }
-        let (mut actions, mut piece) = (Vec::new(), None);
+        let (modified_ms, mut actions, mut piece) = (object.modified_ms, Vec::new(), None);
         let needed = from.is_none_or(|from| to >= from) || Some(to) == newest;
         let wanted = if object.size_bytes > HELD_BYTES { Wanted::Small } else { Wanted::All };
         if needed {
@@ -258,9 +258,9 @@ async fn read_tail(root: &TableRoot, tail: &[TailFile], from: Option<u64>) -> Re
             stream_commit(root, &object.path, to, wanted, keep).await?;
         }
         if !needed || wanted == Wanted::Small {
-            piece = Some(Piece::Listed(to, object.path));
+            piece = Some(Piece::Listed(to, object));
         }
-        Ok(TailPiece { to, modified_ms: object.modified_ms, actions, piece })
+        Ok(TailPiece { to, modified_ms, actions, piece })
     };
     stream::iter(tail.to_vec()).map(read).buffered(CONCURRENT_COMMITS).try_collect().await
 }

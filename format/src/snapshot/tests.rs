@@ -200,3 +200,5 @@ async fn history_is_newest_first_and_bounded() {
     assert_eq!((entries[2].files_added, entries[2].files_removed), (1, 1));
     assert_eq!(history(&root, 100).await.expect("all").len(), 15);
 }
+
+mod cost;
