@@ -1,5 +1,9 @@
 //! The table features of the protocol and what Lake does with each.
 
+use std::collections::BTreeSet;
+
+use crate::action::Protocol;
+
 /// What Lake does with a feature on one side, reading or writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
@@ -50,13 +54,13 @@ pub const FEATURES: &[Feature] = &[
     both("deletionVectors", 0, Support::Unused, Support::Unused),
     both("timestampNtz", 0, Support::Yes, Support::Yes),
     both("vacuumProtocolCheck", 0, Support::Yes, Support::Yes),
-    writer("rowTracking", 0, Support::No),
-    writer("clustering", 0, Support::No),
-    writer("inCommitTimestamp", 0, Support::No),
+    writer("rowTracking", 0, Support::Yes),
+    writer("clustering", 0, Support::Yes),
+    writer("inCommitTimestamp", 0, Support::Yes),
     writer("icebergCompatV1", 0, Support::No),
     writer("icebergCompatV2", 0, Support::No),
     writer("icebergCompatV3", 0, Support::No),
-    writer("checkpointProtection", 0, Support::No),
+    writer("checkpointProtection", 0, Support::Yes),
     writer("materializePartitionColumns", 0, Support::No),
     both("v2Checkpoint", 0, Support::Yes, Support::Yes),
     both("typeWidening", 0, Support::Unused, Support::Unused),
@@ -64,6 +68,31 @@ pub const FEATURES: &[Feature] = &[
     both("variantShredding", 0, Support::Unused, Support::Unused),
     both("catalogManaged", 0, Support::No, Support::No),
 ];
+
+/// The features that a protocol asks for, by name: those listed and, below the versions that list them, those that
+/// the versions imply.
+pub fn features_of(protocol: &Protocol) -> BTreeSet<String> {
+    let mut features: BTreeSet<String> = protocol.reader_features.iter().flatten().cloned().collect();
+    match &protocol.writer_features {
+        Some(listed) => features.extend(listed.iter().cloned()),
+        None => {
+            let implied = |feature: &&Feature| {
+                (1..=protocol.min_writer_version).contains(&feature.implied_by_writer)
+            };
+            features.extend(FEATURES.iter().filter(implied).map(|feature| feature.name.to_owned()));
+        }
+    }
+    features
+}
+
+/// Whether a protocol asks for the feature `name`.
+pub fn has_feature(protocol: &Protocol, name: &str) -> bool {
+    let listed = |features: &Option<Vec<String>>| features.iter().flatten().any(|feature| feature == name);
+    listed(&protocol.reader_features) || listed(&protocol.writer_features) || {
+        let implied = Feature::named(name).map_or(0, |feature| feature.implied_by_writer);
+        protocol.writer_features.is_none() && (1..=protocol.min_writer_version).contains(&implied)
+    }
+}
 
 impl Feature {
     /// The row called `name`.

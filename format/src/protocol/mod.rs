@@ -4,6 +4,9 @@ mod feature;
 mod gate;
 mod properties;
 
-pub use feature::{FEATURES, Feature, Support};
+pub use feature::{FEATURES, Feature, Support, features_of, has_feature};
 pub use gate::{check_read, check_schema, check_write};
-pub use properties::{TableProperties, check_property_change, parse_interval_ms};
+pub use properties::{IsolationLevel, TableProperties, check_property_change, parse_interval_ms};
+
+/// The domain that holds the mark of row ids.
+pub const ROW_TRACKING_DOMAIN: &str = "delta.rowTracking";

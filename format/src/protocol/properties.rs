@@ -28,8 +28,50 @@ pub struct TableProperties {
     pub deleted_file_retention_ms: i64,
     /// `delta.logRetentionDuration`, milliseconds.
     pub log_retention_ms: i64,
-    /// `delta.enableInCommitTimestamps`.
+    /// `delta.enableInCommitTimestamps`. Means something only where the protocol asks for the feature.
     pub in_commit_timestamps: bool,
+    /// `delta.inCommitTimestampEnablementVersion`: the first version with a timestamp of its own, when not all have one.
+    pub in_commit_timestamp_enablement_version: Option<u64>,
+    /// `delta.inCommitTimestampEnablementTimestamp`: the timestamp of that version, milliseconds since the epoch.
+    pub in_commit_timestamp_enablement_ms: Option<i64>,
+    /// `delta.isolationLevel`: what commits must not miss of each other.
+    pub isolation_level: IsolationLevel,
+    /// `delta.enableRowTracking`: rows keep their ids for good.
+    pub row_tracking: bool,
+    /// `delta.rowTrackingSuspended`: no ids are given for now.
+    pub row_tracking_suspended: bool,
+    /// `delta.enableExpiredLogCleanup`: old log files are deleted after a checkpoint.
+    pub expired_log_cleanup: bool,
+    /// `delta.requireCheckpointProtectionBeforeVersion`: log files below it go all together or not at all.
+    pub checkpoint_protection_before: u64,
+}
+
+/// What concurrent commits must not miss of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IsolationLevel {
+    /// As if commits had come one after the other, in the order of versions, and so had reads.
+    #[default]
+    Serializable,
+    /// Commits as if one after the other; what others appended blindly meanwhile may be missed.
+    WriteSerializable,
+    /// Only the files that the commit replaces matter. For commits that move rows and change none.
+    Snapshot,
+}
+
+impl IsolationLevel {
+    /// Name as in `commitInfo` and in `delta.isolationLevel`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serializable => "Serializable",
+            Self::WriteSerializable => "WriteSerializable",
+            Self::Snapshot => "SnapshotIsolation",
+        }
+    }
+
+    /// A level that a table may ask for, in any case.
+    fn of_table(text: &str) -> Option<Self> {
+        [Self::Serializable, Self::WriteSerializable].into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
+    }
 }
 
 impl Default for TableProperties {
@@ -45,6 +87,13 @@ impl Default for TableProperties {
             deleted_file_retention_ms: 7 * DAY_MS,
             log_retention_ms: 30 * DAY_MS,
             in_commit_timestamps: false,
+            in_commit_timestamp_enablement_version: None,
+            in_commit_timestamp_enablement_ms: None,
+            isolation_level: IsolationLevel::Serializable,
+            row_tracking: false,
+            row_tracking_suspended: false,
+            expired_log_cleanup: true,
+            checkpoint_protection_before: 0,
         }
     }
 }
@@ -81,6 +130,17 @@ impl TableProperties {
                 .and_then(parse_interval_ms)
                 .unwrap_or(defaults.log_retention_ms),
             in_commit_timestamps: flag("enableInCommitTimestamps"),
+            in_commit_timestamp_enablement_version: get("inCommitTimestampEnablementVersion")
+                .and_then(|value| value.parse().ok()),
+            in_commit_timestamp_enablement_ms: get("inCommitTimestampEnablementTimestamp")
+                .and_then(|value| value.parse().ok()),
+            isolation_level: get("isolationLevel").and_then(IsolationLevel::of_table).unwrap_or_default(),
+            row_tracking: flag("enableRowTracking"),
+            row_tracking_suspended: flag("rowTrackingSuspended"),
+            expired_log_cleanup: get("enableExpiredLogCleanup").is_none_or(|value| !value.eq_ignore_ascii_case("false")),
+            // What can't be read protects everything.
+            checkpoint_protection_before: get("requireCheckpointProtectionBeforeVersion")
+                .map_or(0, |value| value.parse().unwrap_or(u64::MAX)),
         }
     }
 }
@@ -100,6 +160,9 @@ const SETTABLE: &[(&str, Check)] = &[
     ("delta.checkpointInterval", |value| value.parse::<u64>().is_ok_and(|commits| commits > 0)),
     ("delta.deletedFileRetentionDuration", |value| parse_interval_ms(value).is_some()),
     ("delta.logRetentionDuration", |value| parse_interval_ms(value).is_some()),
+    ("delta.enableExpiredLogCleanup", is_flag),
+    ("delta.isolationLevel", |value| IsolationLevel::of_table(value).is_some()),
+    ("delta.enableInCommitTimestamps", is_flag),
 ];
 
 fn is_flag(value: &str) -> bool {
