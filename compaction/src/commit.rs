@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lake_format::action::{Action, Add, Remove};
-use lake_format::transaction::{Base, Committer, Operation, Outcome, Reads, Staged, Unresolved, transact};
+use lake_format::transaction::{
+    Base, Committer, Operation, Outcome, Reads, Staged, Unresolved, check_rearrangement, transact,
+};
 use lake_format::{Result, Snapshot};
 use serde::Serialize;
 use serde_json::json;
@@ -86,6 +88,7 @@ pub async fn optimize(
     options: &OptimizeOptions,
 ) -> Result<OptimizeOutcome> {
     snapshot.check_writable()?;
+    check_rearrangement(snapshot)?;
     let sizes = options.policy.sizes(snapshot.properties())?;
     let keys = KeyColumns::find(snapshot.schema(), snapshot.partition_columns(), &options.zorder_by)?;
     let wanted = options.policy.partitions.as_ref();

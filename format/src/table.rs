@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::ClockRef;
 use crate::error::Result;
-use crate::operation::{self, AppendOptions, CreateOptions, Input, OverwriteOptions, WriteOutcome};
+use crate::operation::{self, AppendOptions, CreateOptions, Input, OverwriteOptions, Unchanged, WriteOutcome};
 use crate::schema::StructField;
 use crate::snapshot::{At, HistoryEntry, Snapshot, history};
 use crate::store::TableRoot;
@@ -132,9 +132,14 @@ impl Table {
     }
 
     fn moved(&mut self, outcome: WriteOutcome) -> WriteOutcome {
-        if let WriteOutcome::Committed(_, committed) = &outcome {
-            self.snapshot = Arc::clone(&committed.snapshot);
-        }
+        let newest = match &outcome {
+            WriteOutcome::Committed(_, committed) => &committed.snapshot,
+            WriteOutcome::Unchanged(Unchanged::AlreadyApplied { snapshot, .. } | Unchanged::Exists(snapshot)) => {
+                snapshot
+            }
+            WriteOutcome::Unknown(_) => return outcome,
+        };
+        self.snapshot = Arc::clone(newest);
         outcome
     }
 }

@@ -269,6 +269,7 @@ async fn one_writer() {
         loop {
             match table.append(&AppendOptions::default(), one_row(writer, n)).await {
                 Ok(WriteOutcome::Committed(..)) => break,
+                Ok(WriteOutcome::Unchanged(why)) => panic!("unchanged: {why:?}"),
                 Ok(WriteOutcome::Unknown(unresolved)) => panic!("{writer}, {n}: {:?}", unresolved.reason),
                 // Refused for certain, so trying again can't double it.
                 Err(error) if error.kind() == lake_format::ErrorKind::Unavailable => {

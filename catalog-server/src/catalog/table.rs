@@ -95,6 +95,7 @@ impl Catalog {
             properties: request.properties,
             name: Some(record.name.clone()),
             description: record.description.clone(),
+            txn: None,
         };
         let snapshot = self.make(&root, options).await?;
         if let Err(error) = self.store.create_table(&record).await {
@@ -106,6 +107,7 @@ impl Catalog {
     async fn make(&self, root: &TableRoot, options: CreateOptions) -> Result<Arc<Snapshot>> {
         match lake_format::operation::create(root, &self.clock, &LogCommitter, options, None).await {
             Ok(WriteOutcome::Committed(_, committed)) => Ok(committed.snapshot),
+            Ok(WriteOutcome::Unchanged(_)) => Err(Error::internal("making a table wrote nothing")),
             Ok(WriteOutcome::Unknown(unresolved)) => {
                 Err(Error::unavailable("the store did not say whether the table was made")
                     .with_object(root.display())

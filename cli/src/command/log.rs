@@ -1,6 +1,6 @@
 //! `lake log`: what happened to a table, and what became of a commit.
 
-use lake_format::operation::settle;
+use lake_format::operation::{Settlement, settle};
 use lake_format::snapshot::HistoryEntry;
 use lake_format::{At, Error};
 use serde_json::{Value, json};
@@ -37,15 +37,25 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let table = context.table(&reference).await?;
     if let Some(token) = &args.settle {
         return match settle(table.snapshot().root(), token).await? {
-            Some(version) => {
+            Settlement::Landed(version) => {
                 let object =
                     Object::new().with("version", Kind::Number, version).with("token", Kind::Text, token.clone());
                 context.output().object(&object)
             }
-            None => Err(Error::not_found("the commit is not in the log")
+            Settlement::Never => Err(Error::not_found("the commit is not in the log and never will be")
                 .with_object(token.clone())
-                .with_hint("while its writer or the store may still be at work, ask again; then write again")
+                .with_hint("another commit took its version; write again")
                 .into()),
+            Settlement::Open => Err(Error::not_found("the commit is not in the log, but may still appear")
+                .with_object(token.clone())
+                .with_hint("ask again; the next commit of any writer to the table decides")
+                .into()),
+            Settlement::Forgotten => {
+                Err(Error::not_found("log clean-up has removed the version that the commit wanted")
+                    .with_object(token.clone())
+                    .with_hint("look for its rows in the table before writing again")
+                    .into())
+            }
         };
     }
     let limit = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));

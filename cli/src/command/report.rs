@@ -1,7 +1,9 @@
 //! What a write did: settled, and told alike by every command.
 
+use lake_format::operation::Unchanged;
 use lake_format::{WriteOutcome, WriteReport};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -14,8 +16,17 @@ use crate::output::{Kind, Object};
 pub fn settled(outcome: WriteOutcome, table: &str) -> Result<WriteReport, CliError> {
     match outcome {
         WriteOutcome::Committed(report, _) => Ok(report),
+        WriteOutcome::Unchanged(Unchanged::AlreadyApplied { version, snapshot }) => {
+            Ok(nothing(version.unwrap_or_else(|| snapshot.version())))
+        }
+        WriteOutcome::Unchanged(Unchanged::Exists(snapshot)) => Ok(nothing(snapshot.version())),
         WriteOutcome::Unknown(unresolved) => Err(CliError::unknown(table, unresolved)),
     }
+}
+
+/// The report of a write that had nothing to do on a table of that version.
+fn nothing(version: u64) -> WriteReport {
+    WriteReport { version, txn_id: Uuid::nil(), rows: 0, files_added: 0, files_removed: 0, bytes_written: 0 }
 }
 
 /// Prints the report; with the number of rows that were left out where rows could be.

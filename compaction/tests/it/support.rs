@@ -125,6 +125,7 @@ pub async fn append(table: &mut Table, batch: &RecordBatch) -> u64 {
     let input = Input::from_batches(batch.schema(), vec![batch.clone()]);
     match table.append(&AppendOptions::default(), input).await.expect("append") {
         WriteOutcome::Committed(report, _) => report.version,
+        WriteOutcome::Unchanged(why) => panic!("unchanged: {why:?}"),
         WriteOutcome::Unknown(unresolved) => panic!("unknown: {unresolved:?}"),
     }
 }

@@ -3,6 +3,7 @@
 mod protocol;
 mod reads;
 
+pub(crate) use reads::judge_file;
 pub use reads::{ReadSet, Reads};
 
 use std::collections::HashSet;
@@ -62,9 +63,8 @@ pub fn isolation(mine: Mine<'_>, table: IsolationLevel) -> IsolationLevel {
 
 /// Whether a commit appends without having read any row, so that others need not mind it (CON-1).
 pub fn is_blind_append(mine: Mine<'_>) -> bool {
-    let adds = |action: &Action| {
-        matches!(action, Action::Add(_) | Action::Txn(_) | Action::Domain(_) | Action::CommitInfo(_))
-    };
+    let adds =
+        |action: &Action| matches!(action, Action::Add(_) | Action::Txn(_) | Action::Domain(_) | Action::CommitInfo(_));
     mine.reads.sees_no_rows() && mine.actions.iter().all(adds)
 }
 

@@ -98,7 +98,12 @@ impl Reads {
     }
 }
 
-/// Bounds of a file that a winner added.
+/// What partition values and statistics prove of the rows of `add` in the table `ground`.
+pub(crate) fn judge_file(predicate: &Predicate, add: &Add, ground: Ground<'_>) -> Verdict {
+    judge(predicate, &AddedFile { add, ground, stats: OnceCell::new() })
+}
+
+/// Bounds of a file, as its `add` gives them.
 struct AddedFile<'a> {
     add: &'a Add,
     ground: Ground<'a>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::create::needs;
+use super::sequence::{self, AppTxn};
 use super::{Input, WriteOutcome, add_actions, commit_written, counted, with_schema, write_files};
 use crate::action::Action;
 use crate::conflict::Reads;
@@ -20,6 +21,9 @@ use crate::transaction::{Base, Committer, Operation, Staged};
 pub struct AppendOptions {
     /// Columns that the table lacks are added to it, instead of being refused.
     pub merge_schema: bool,
+    /// Applied once: a sequence number that the table has seen from this application is answered
+    /// [`Unchanged`](super::Unchanged) (COM-11).
+    pub txn: Option<AppTxn>,
 }
 
 /// Appends the rows of `input` in one commit.
@@ -34,6 +38,9 @@ pub async fn append(
     input: Input,
 ) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
+    if let Some(answer) = sequence::applied(snapshot, options.txn.as_ref())? {
+        return Ok(answer);
+    }
     let started_ms = snapshot.clock().now_ms();
     let merged = merged_schema(snapshot, options.merge_schema, &input)?;
     let schema = merged.as_ref().unwrap_or(snapshot.schema());
@@ -54,9 +61,10 @@ pub async fn append(
     if let Some(schema) = &merged {
         actions.push(Action::Metadata(Box::new(with_schema(snapshot.metadata(), schema))));
     }
+    actions.extend(sequence::mark(options.txn.as_ref(), started_ms));
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    commit_written(Base::On(Arc::clone(snapshot)), staged, committer, &written, started_ms).await
+    commit_written(Base::On(Arc::clone(snapshot)), staged, committer, &written, started_ms, options.txn.as_ref()).await
 }
 
 /// The table's schema with the input's new columns, when there are any and they are asked for.

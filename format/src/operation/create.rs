@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use super::sequence::{self, AppTxn};
 use super::{Input, WriteOutcome, add_actions, commit_written, counted, write_files};
 use crate::action::{Action, Metadata, Protocol};
 use crate::clock::ClockRef;
@@ -29,6 +30,9 @@ pub struct CreateOptions {
     pub name: Option<String>,
     /// Description.
     pub description: Option<String>,
+    /// Application and sequence number that the first rows are applied under, so that an append of the same is answered
+    /// as applied (COM-11).
+    pub txn: Option<AppTxn>,
 }
 
 /// Creates the table with the rows of `input`, if any, in one commit.
@@ -73,9 +77,10 @@ pub async fn create(
     let operation = Operation::new(name).with("partitionBy", json!(partition_columns).to_string());
     let operation = counted(operation, &written);
     let mut actions = vec![Action::Protocol(protocol), Action::Metadata(Box::new(metadata))];
+    actions.extend(sequence::mark(options.txn.as_ref(), started_ms));
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    commit_written(Base::New(root.clone(), clock.clone()), staged, committer, &written, started_ms).await
+    commit_written(Base::New(root.clone(), clock.clone()), staged, committer, &written, started_ms, None).await
 }
 
 /// The least protocol that the columns need.

@@ -3,11 +3,16 @@
 mod alter;
 mod append;
 mod create;
+mod domain;
 mod overwrite;
+mod replace;
 mod restore;
+mod save;
+mod sequence;
 mod settle;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -18,13 +23,17 @@ use uuid::Uuid;
 pub use alter::{add_columns, set_properties};
 pub use append::{AppendOptions, append};
 pub use create::{CreateOptions, create};
+pub use domain::{remove_domain, set_domain};
 pub use overwrite::{OverwriteOptions, overwrite};
+pub use replace::Replace;
 pub use restore::restore;
-pub use settle::settle;
+pub use save::{SaveMode, SaveOptions, save};
+pub use sequence::AppTxn;
+pub use settle::{Settlement, settle};
 
 use crate::action::{Action, Metadata};
 use crate::clock::ClockRef;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::TableProperties;
 use crate::schema::StructType;
 use crate::snapshot::Snapshot;
@@ -69,8 +78,24 @@ pub struct WriteReport {
 pub enum WriteOutcome {
     /// It is a version of the table.
     Committed(WriteReport, Committed),
+    /// Nothing was to be done, and nothing was written.
+    Unchanged(Unchanged),
     /// It may be one; the files are kept. [`settle`] tells later.
     Unknown(Unresolved),
+}
+
+/// Why a write had nothing to do.
+#[derive(Clone, Debug)]
+pub enum Unchanged {
+    /// The application had applied this sequence number, or a later one, before (COM-11).
+    AlreadyApplied {
+        /// The version that it was applied by, when known.
+        version: Option<u64>,
+        /// A version of the table that has it.
+        snapshot: Arc<Snapshot>,
+    },
+    /// The table was there already, and what is there was to be left alone ([`SaveMode::Ignore`]).
+    Exists(Arc<Snapshot>),
 }
 
 fn report(outcome: Outcome, written: &Written, files_added: u64, files_removed: u64) -> WriteOutcome {
@@ -101,10 +126,10 @@ async fn write_files(
 ) -> Result<Written> {
     let context = WriteContext::new(
         root.clone(),
-        std::sync::Arc::new(schema.clone()),
+        Arc::new(schema.clone()),
         partition_columns.to_vec(),
         TableProperties::parse(configuration),
-        std::sync::Arc::clone(clock),
+        Arc::clone(clock),
     );
     let mut writer = DataWriter::new(context)?;
     while let Some(batch) = input.batches.next().await {
@@ -136,29 +161,37 @@ fn check_deadline(snapshot: &Snapshot, started_ms: i64) -> Result<()> {
 /// A retention shorter than this is for tests: it does not make every write fail.
 const MIN_DEADLINE_MS: i64 = 60 * 60 * 1000;
 
-/// Commits a write whose files are there. After a certain rejection the files are gone again (COM-4).
+/// Commits a write whose files are there. After a certain rejection the files are gone again (COM-4); when it was
+/// rejected because another attempt applied the same `txn`, that is the answer (COM-11).
 async fn commit_written(
     base: Base,
     staged: Staged,
     committer: &dyn Committer,
     written: &Written,
     started_ms: i64,
+    txn: Option<&AppTxn>,
 ) -> Result<WriteOutcome> {
     let removed = staged.actions.iter().filter(|action| matches!(action, Action::Remove(_))).count() as u64;
-    let (root, in_time) = match &base {
-        Base::New(root, _) => (root.clone(), Ok(())),
-        Base::On(snapshot) => (snapshot.root().clone(), check_deadline(snapshot, started_ms)),
+    let (root, snapshot, in_time) = match &base {
+        Base::New(root, _) => (root.clone(), None, Ok(())),
+        Base::On(snapshot) => {
+            (snapshot.root().clone(), Some(Arc::clone(snapshot)), check_deadline(snapshot, started_ms))
+        }
     };
     let committed = match in_time {
         Ok(()) => transact(base, staged, committer).await,
         Err(error) => Err(error),
     };
-    match committed {
-        Ok(outcome) => Ok(report(outcome, written, written.adds.len() as u64, removed)),
-        Err(error) => {
-            discard(&root, written).await;
-            Err(error)
+    let error = match committed {
+        Ok(outcome) => return Ok(report(outcome, written, written.adds.len() as u64, removed)),
+        Err(error) => error,
+    };
+    discard(&root, written).await;
+    match (snapshot, txn) {
+        (Some(snapshot), Some(txn)) if error.kind() == ErrorKind::Conflict => {
+            sequence::applied_since(&snapshot, txn).await.map_or(Err(error), Ok)
         }
+        _ => Err(error),
     }
 }
 

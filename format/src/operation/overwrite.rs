@@ -1,31 +1,43 @@
-//! Overwrite: all rows replaced, in one commit.
+//! Overwrite: rows replaced, in one commit: all of them, those of a condition, or those of the partitions written.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::append::{check_evolved, merged_schema};
-use super::{Input, WriteOutcome, add_actions, commit_written, counted, with_schema, write_files};
+use super::replace::{Replace, Replaced};
+use super::sequence::{self, AppTxn};
+use super::{Input, WriteOutcome, add_actions, commit_written, counted, discard, with_schema, write_files};
 use crate::action::{Action, Remove};
-use crate::conflict::Reads;
-use crate::error::Result;
-use crate::schema::from_arrow;
+use crate::error::{Error, Result};
+use crate::schema::{StructType, from_arrow};
 use crate::snapshot::Snapshot;
 use crate::transaction::{Base, Committer, Operation, Staged};
+use crate::write::Written;
 
 /// How to overwrite.
 #[derive(Clone, Debug, Default)]
 pub struct OverwriteOptions {
     /// Columns that the table lacks are added to it, instead of being refused.
     pub merge_schema: bool,
-    /// The input's schema replaces the table's.
+    /// The input's schema replaces the table's. Only when all rows are replaced.
     pub overwrite_schema: bool,
+    /// Which rows give way.
+    pub replace: Replace,
+    /// Applied once: a sequence number that the table has seen from this application is answered
+    /// [`Unchanged`](super::Unchanged) (COM-11).
+    pub txn: Option<AppTxn>,
 }
 
-/// Replaces all rows by those of `input`. Older versions keep theirs.
+/// Replaces rows by those of `input`. Older versions keep theirs.
+///
+/// With a condition, every row of the input must satisfy it (OVW-1). Files that hold rows of both kinds are rewritten
+/// with the rows that stay (OVW-2).
 ///
 /// # Errors
-/// As for an append, and `Conflict` when anyone else changed the table since `snapshot`.
+/// As for an append; `Invalid` for a row that does not satisfy the condition, naming how many; `Unsupported` naming a file
+/// that can't be split, where row tracking or the change feed is on; `Conflict` when anyone changed what was read since
+/// `snapshot`.
 pub async fn overwrite(
     snapshot: &Arc<Snapshot>,
     committer: &dyn Committer,
@@ -33,37 +45,71 @@ pub async fn overwrite(
     input: Input,
 ) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
+    if let Some(answer) = sequence::applied(snapshot, options.txn.as_ref())? {
+        return Ok(answer);
+    }
+    if options.overwrite_schema && options.replace != Replace::All {
+        return Err(Error::invalid("the schema can't be replaced where rows of the old one stay")
+            .with_object(snapshot.root().display())
+            .with_hint("nothing was written; replace all rows, or merge the schema"));
+    }
     let started_ms = snapshot.clock().now_ms();
-    let schema = if options.overwrite_schema {
-        let schema = from_arrow(&input.schema)?;
-        check_evolved(snapshot, &schema)?;
-        (schema != **snapshot.schema()).then(|| Arc::new(schema))
-    } else {
-        merged_schema(snapshot, options.merge_schema, &input)?
+    let new_schema = new_schema(snapshot, options, &input)?;
+    let schema = Arc::clone(new_schema.as_ref().unwrap_or(snapshot.schema()));
+    options.replace.check(snapshot)?;
+    let input = options.replace.checked(input, &schema);
+    let configuration = &snapshot.metadata().configuration;
+    let partitions = snapshot.partition_columns();
+    let mut written = write_files(snapshot.root(), snapshot.clock(), &schema, partitions, configuration, input).await?;
+    let rows = written.rows;
+    let replaced = match options.replace.replaced(snapshot, &schema, &mut written).await {
+        Ok(replaced) => replaced,
+        Err(error) => {
+            discard(snapshot.root(), &written).await;
+            return Err(error);
+        }
     };
-    let written = write_files(
-        snapshot.root(),
-        snapshot.clock(),
-        schema.as_ref().unwrap_or(snapshot.schema()),
-        snapshot.partition_columns(),
-        &snapshot.metadata().configuration,
-        input,
-    )
-    .await?;
+    // Rows that were copied were in the table before.
+    written.rows = rows;
+    let staged = stage(snapshot, options, new_schema.as_deref(), replaced, &written);
+    let base = Base::On(Arc::clone(snapshot));
+    commit_written(base, staged, committer, &written, started_ms, options.txn.as_ref()).await
+}
+
+fn new_schema(snapshot: &Snapshot, options: &OverwriteOptions, input: &Input) -> Result<Option<Arc<StructType>>> {
+    if !options.overwrite_schema {
+        return merged_schema(snapshot, options.merge_schema, input);
+    }
+    let schema = from_arrow(&input.schema)?;
+    check_evolved(snapshot, &schema)?;
+    Ok((schema != **snapshot.schema()).then(|| Arc::new(schema)))
+}
+
+fn stage(
+    snapshot: &Snapshot,
+    options: &OverwriteOptions,
+    schema: Option<&StructType>,
+    replaced: Replaced,
+    written: &Written,
+) -> Staged {
     let now_ms = snapshot.clock().now_ms();
     let mut actions = Vec::new();
-    if let Some(schema) = &schema {
+    if let Some(schema) = schema {
         actions.push(Action::Metadata(Box::new(with_schema(snapshot.metadata(), schema))));
     }
-    let files = snapshot.files().await?;
-    let removed = files.len() as u64;
-    actions.extend(files.iter().map(|add| Action::Remove(Box::new(Remove::of(&add, now_ms, true)))));
-    actions.extend(add_actions(&written));
-    let operation = Operation::new("WRITE")
+    actions.extend(sequence::mark(options.txn.as_ref(), now_ms));
+    let removed = replaced.files.len() as u64;
+    actions.extend(replaced.files.iter().map(|add| Action::Remove(Box::new(Remove::of(add, now_ms, true)))));
+    actions.extend(add_actions(written));
+    let mut operation = Operation::new("WRITE")
         .with("mode", "Overwrite")
         .with("partitionBy", json!(snapshot.partition_columns()).to_string())
-        .counting("numRemovedFiles", removed);
-    let operation = counted(operation, &written);
-    let staged = Staged { operation, actions, reads: Reads::WholeTable };
-    commit_written(Base::On(Arc::clone(snapshot)), staged, committer, &written, started_ms).await
+        .counting("numRemovedFiles", removed)
+        .counting("numCopiedRows", replaced.copied_rows);
+    match &options.replace {
+        Replace::All => {}
+        Replace::Where(predicate) => operation = operation.with("predicate", json!(predicate).to_string()),
+        Replace::Partitions => operation = operation.with("isDynamicPartitionOverwrite", true),
+    }
+    Staged { operation: counted(operation, written), actions, reads: replaced.reads }
 }

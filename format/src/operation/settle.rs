@@ -6,26 +6,45 @@ use crate::error::{Error, Result};
 use crate::log::{LogPath, list_log, read_commit};
 use crate::store::TableRoot;
 
-/// The version that the commit of `token` became; `None` while it is not in the log.
+/// What is known of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is that version.
+    Landed(u64),
+    /// It is no version and never will be: the one that it wanted is another commit's. Its files are leftovers.
+    Never,
+    /// It is no version yet, but may become one: a put can arrive late. While no other commit takes the version that it
+    /// wanted, nobody can tell; the next commit of any writer decides.
+    Open,
+    /// The version that it wanted was taken, but is no longer in the log: log clean-up has removed it.
+    Forgotten,
+}
+
+/// What became of the commit of `token` (COM-12).
 ///
-/// A version at or above the token's that belongs to others proves that the commit will never appear at that version.
+/// A commit of ours is only ever put at one version that is in doubt: all before it were seen to be others'. So the
+/// holder of that version decides.
 ///
 /// # Errors
 /// `Invalid` for text that is no token, the store's own, `Corrupt` for a damaged commit.
-pub async fn settle(root: &TableRoot, token: &str) -> Result<Option<u64>> {
+pub async fn settle(root: &TableRoot, token: &str) -> Result<Settlement> {
     let parsed = token.strip_prefix('v').and_then(|rest| rest.split_once('-'));
     let parsed = parsed.and_then(|(version, id)| Some((version.parse::<u64>().ok()?, Uuid::try_parse(id).ok()?)));
     let Some((version, txn_id)) = parsed else {
         return Err(Error::invalid("not a commit token; one looks like v12-0190…").with_object(token.to_owned()));
     };
     let wanted = txn_id.to_string();
-    for file in list_log(root, version).await? {
-        if let LogPath::Commit { version } = file.meaning
-            && let Some(record) = read_commit(root, version).await?
-            && record.txn_id() == Some(wanted.as_str())
-        {
-            return Ok(Some(version));
-        }
-    }
-    Ok(None)
+    // Listed before it is read: what is missing then was there once if a later version, or a checkpoint, is listed.
+    let passed = |meaning: &LogPath| match meaning {
+        LogPath::Commit { version: found } => *found > version,
+        other => other.version() >= version,
+    };
+    let passed = list_log(root, version).await?.iter().any(|file| passed(&file.meaning));
+    let holder = read_commit(root, version).await?;
+    Ok(match holder {
+        Some(record) if record.txn_id() == Some(wanted.as_str()) => Settlement::Landed(version),
+        Some(_) => Settlement::Never,
+        None if passed => Settlement::Forgotten,
+        None => Settlement::Open,
+    })
 }

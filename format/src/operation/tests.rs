@@ -102,7 +102,7 @@ async fn columns_are_added_by_name_and_only_when_asked() {
     let snapshot = table("id long", SystemClock::shared()).await;
     let refused = append(&snapshot, &LogCommitter, &AppendOptions::default(), input(0..3)).await.expect_err("extra");
     assert!(refused.hint().is_some_and(|hint| hint.contains("merge-schema")), "{refused:?}");
-    let merged = AppendOptions { merge_schema: true };
+    let merged = AppendOptions { merge_schema: true, ..AppendOptions::default() };
     append(&snapshot, &LogCommitter, &merged, input(0..3)).await.expect("merged");
     let after = newest(&snapshot).await;
     assert!(after.schema().field("name").is_some_and(|field| field.nullable));
@@ -177,3 +177,5 @@ async fn a_table_that_can_not_be_is_refused_before_anything_is_written() {
     assert_eq!(empty.kind(), ErrorKind::Invalid);
     assert!(root.list("").await.expect("list").is_empty());
 }
+
+mod replacing;

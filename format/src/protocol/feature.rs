@@ -76,9 +76,7 @@ pub fn features_of(protocol: &Protocol) -> BTreeSet<String> {
     match &protocol.writer_features {
         Some(listed) => features.extend(listed.iter().cloned()),
         None => {
-            let implied = |feature: &&Feature| {
-                (1..=protocol.min_writer_version).contains(&feature.implied_by_writer)
-            };
+            let implied = |feature: &&Feature| (1..=protocol.min_writer_version).contains(&feature.implied_by_writer);
             features.extend(FEATURES.iter().filter(implied).map(|feature| feature.name.to_owned()));
         }
     }
@@ -123,6 +121,9 @@ mod tests {
         for feature in FEATURES {
             page += &format!("| `{}` | {} | {} |\n", feature.name, words(feature.read), words(feature.write));
         }
+        page += "\nWhere row tracking is on (`delta.enableRowTracking`), rows are not moved to other files: compaction is refused by \
+                 name, and so is an\noverwrite by a condition that would have to split a file. The same holds for such an \
+                 overwrite where the change feed is on.\n";
         page + "\nThis page is generated: `LAKE_BLESS=1 cargo test -p lake-format features_page` writes it.\n"
     }
 

@@ -187,10 +187,10 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(name), "LOG-7: {error}");
         }
-        let rows = features(&[], &["rowTracking"]);
+        let rows = features(&[], &["icebergCompatV2"]);
         check_read(&rows, &Metadata::default()).expect("a writer's feature asks nothing of a reader");
         let error = check_write(&rows, &Metadata::default(), &StructType::default()).expect_err("LOG-8");
-        assert!(error.message().contains("rowTracking"));
+        assert!(error.message().contains("icebergCompatV2"));
     }
 
     #[test]

@@ -70,7 +70,9 @@ impl IsolationLevel {
 
     /// A level that a table may ask for, in any case.
     fn of_table(text: &str) -> Option<Self> {
-        [Self::Serializable, Self::WriteSerializable].into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
+        [Self::Serializable, Self::WriteSerializable]
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -137,7 +139,8 @@ impl TableProperties {
             isolation_level: get("isolationLevel").and_then(IsolationLevel::of_table).unwrap_or_default(),
             row_tracking: flag("enableRowTracking"),
             row_tracking_suspended: flag("rowTrackingSuspended"),
-            expired_log_cleanup: get("enableExpiredLogCleanup").is_none_or(|value| !value.eq_ignore_ascii_case("false")),
+            expired_log_cleanup: get("enableExpiredLogCleanup")
+                .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             // What can't be read protects everything.
             checkpoint_protection_before: get("requireCheckpointProtectionBeforeVersion")
                 .map_or(0, |value| value.parse().unwrap_or(u64::MAX)),

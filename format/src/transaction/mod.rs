@@ -3,6 +3,7 @@
 mod after;
 mod body;
 mod committer;
+mod stamp;
 mod transact;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use crate::conflict::Reads;
+pub use crate::conflict::{ReadSet, Reads};
 pub use crate::log::CommitBody;
 pub use committer::{CommitAnswer, Committer, LogCommitter};
-pub use transact::{Base, transact};
+pub use transact::{Base, check_rearrangement, transact};
 
 use crate::action::Action;
 use crate::error::Error;

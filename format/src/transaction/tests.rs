@@ -11,7 +11,7 @@ use super::*;
 use crate::action::{Add, Remove};
 use crate::clock::{ClockRef, SystemClock};
 use crate::error::ErrorKind;
-use crate::operation::{CreateOptions, create, settle};
+use crate::operation::{CreateOptions, Settlement, create, settle};
 use crate::schema::parse_declaration;
 use crate::snapshot::At;
 use crate::store::TableRoot;
@@ -139,7 +139,7 @@ async fn a_store_that_stays_silent_leaves_the_outcome_unknown_until_asked() {
     let outcome = commit(&base, adding("a")).await.expect("an answer");
     let Outcome::Unknown(unresolved) = outcome else { panic!("{outcome:?}") };
     assert_eq!(unresolved.reason.kind(), ErrorKind::Unavailable);
-    assert_eq!(settle(&bench.truth, &unresolved.token()).await.expect("settled"), None);
+    assert_eq!(settle(&bench.truth, &unresolved.token()).await.expect("settled"), Settlement::Open, "COM-12");
     assert_eq!(settle(&bench.truth, "v1-nonsense").await.expect_err("no token").kind(), ErrorKind::Invalid);
 }
 

@@ -7,11 +7,14 @@ use uuid::Uuid;
 
 use super::after::follow_up;
 use super::body::build;
+use super::stamp::{Ground, after, starts_keeping_time};
 use super::{CommitAnswer, Committed, Committer, Outcome, Staged, Unresolved};
 use crate::action::Action;
 use crate::clock::ClockRef;
-use crate::conflict::check;
+use crate::conflict::{self, Mine};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::{CommitRecord, commit_name};
+use crate::protocol::{TableProperties, has_feature};
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
 
@@ -46,7 +49,9 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
     let txn_id = clock.new_txn_id();
     for attempt in 0..MAX_ATTEMPTS {
         let version = head.as_ref().map_or(0, |snapshot| snapshot.version() + 1);
-        let (body, actions) = build(&staged, version, read_version, txn_id, clock.now_ms())?;
+        let previous_ms = previous_ms(head.as_deref(), &staged.actions).await?;
+        let ground = Ground { head: head.as_deref(), version, now_ms: clock.now_ms(), previous_ms };
+        let (body, actions) = build(&staged, ground, read_version, txn_id)?;
         match committer.try_commit(&root, &body, clock.as_ref()).await {
             CommitAnswer::Landed => {
                 return Ok(landed(root, clock, head, version, txn_id, actions).await);
@@ -67,15 +72,60 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
                 let snapshot = newest.advanced(version, winner.actions, modified_ms).map_or(newest, Arc::new);
                 return Ok(Outcome::Committed(Committed { version, txn_id, snapshot }));
             }
-            check(&staged.actions, staged.reads, winner.version, &winner.actions)
-                .map_err(|e| e.with_object(root.display()))?;
-            newest = Arc::new(newest.advanced(winner.version, winner.actions, winner.modified_ms)?);
+            newest = Arc::new(past(&newest, &staged, winner).map_err(|e| e.with_object(root.display()))?);
         }
         head = Some(newest);
     }
     Err(Error::conflict(format!("gave up after {MAX_ATTEMPTS} versions were taken by other writers"))
         .with_object(root.display())
         .with_hint("nothing was written; try again, or commit through the catalog server"))
+}
+
+/// The table after `winner`, if `staged` may follow it (COM-6).
+fn past(before: &Snapshot, staged: &Staged, winner: CommitRecord) -> Result<Snapshot> {
+    let ground = conflict::Ground {
+        protocol: before.protocol(),
+        metadata: before.metadata(),
+        schema: before.schema(),
+        isolation: before.properties().isolation_level,
+    };
+    let mine = Mine { actions: &staged.actions, reads: &staged.reads };
+    conflict::check(mine, ground, winner.version, &winner.actions)?;
+    let new_protocol = winner.actions.iter().any(|action| matches!(action, Action::Protocol(_)));
+    let after = before.advanced(winner.version, winner.actions, winner.modified_ms)?;
+    if new_protocol {
+        after.check_writable()?;
+    }
+    Ok(after)
+}
+
+/// The time of the version before, by the store, for a commit that must come after it.
+async fn previous_ms(head: Option<&Snapshot>, actions: &[Action]) -> Result<Option<i64>> {
+    let Some(head) = head else { return Ok(None) };
+    if !starts_keeping_time(actions, Some(head)) {
+        return Ok(Some(head.timestamp_ms()));
+    }
+    // A snapshot that we wrote ourselves knows our clock's time only, not that of the file.
+    let file = head.root().head(&head.root().child(&commit_name(head.version()))?).await?;
+    Ok(Some(file.map_or(i64::MIN, |file| file.modified_ms).max(head.timestamp_ms())))
+}
+
+/// Refuses to move rows from file to file where each row's id would have to move along, which is not written yet
+/// (LOG-8).
+///
+/// # Errors
+/// `Unsupported` naming the feature.
+pub fn check_rearrangement(snapshot: &Snapshot) -> Result<()> {
+    let properties = snapshot.properties();
+    if !has_feature(snapshot.protocol(), "rowTracking") || !properties.row_tracking {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        "rows of a table with row tracking on (delta.enableRowTracking) can't be moved to other files: this version of \
+         Lake does not write materialised row ids",
+    )
+    .with_object(snapshot.root().display())
+    .with_hint("nothing was changed; use an engine that keeps row ids, or set delta.enableRowTracking to false"))
 }
 
 /// Refuses before the first attempt what could only be found wrong after landing.
@@ -85,6 +135,10 @@ fn check_staged(head: Option<&Snapshot>, root: &TableRoot, clock: &ClockRef, sta
         Some(snapshot) => {
             snapshot.check_writable()?;
             check_append_only(snapshot, &staged.actions)?;
+            if staged.actions.iter().any(|action| matches!(action, Action::Add(add) if !add.data_change)) {
+                check_rearrangement(snapshot)?;
+            }
+            check_features(&staged.actions, snapshot)?;
             let redefined: Vec<Action> = staged.actions.iter().filter(|action| redefines(action)).cloned().collect();
             if redefined.is_empty() {
                 return Ok(());
@@ -127,6 +181,28 @@ async fn landed(
 async fn pause(clock: &ClockRef, attempt: u32) {
     let ceiling_ms = (FIRST_PAUSE_MS << attempt.min(8)).min(LONGEST_PAUSE_MS);
     clock.sleep(Duration::from_millis(clock.below(ceiling_ms))).await;
+}
+
+/// Refuses a property that asks for a feature which the protocol does not have: an upgrade is asked for, never silent.
+fn check_features(actions: &[Action], head: &Snapshot) -> Result<()> {
+    if !actions.iter().any(|action| matches!(action, Action::Metadata(_))) {
+        return Ok(());
+    }
+    let (Some(protocol), Some(metadata)) = after(actions, Some(head)) else { return Ok(()) };
+    let (now, then) = (head.properties(), TableProperties::parse(&metadata.configuration));
+    let switched_on = [
+        ("inCommitTimestamp", !now.in_commit_timestamps && then.in_commit_timestamps),
+        ("rowTracking", !now.row_tracking && then.row_tracking),
+    ];
+    match switched_on.into_iter().find(|&(feature, on)| on && !has_feature(protocol, feature)) {
+        None => Ok(()),
+        Some((feature, _)) => {
+            let message = format!("this property needs the table feature {feature:?}, which the table lacks");
+            Err(Error::unsupported(message)
+                .with_object(head.root().display())
+                .with_hint("nothing was changed; ask for the feature first: a protocol is never upgraded silently"))
+        }
+    }
 }
 
 fn check_append_only(snapshot: &Snapshot, actions: &[Action]) -> Result<()> {

@@ -38,6 +38,7 @@ fn root(folder: &Path) -> TableRoot {
 fn committed(outcome: WriteOutcome) -> WriteReport {
     match outcome {
         WriteOutcome::Committed(report, _) => report,
+        WriteOutcome::Unchanged(why) => panic!("unchanged: {why:?}"),
         WriteOutcome::Unknown(unresolved) => panic!("unknown: {:?}", unresolved.reason),
     }
 }

@@ -203,6 +203,7 @@ pub fn rows(ids: &[Option<i64>]) -> Input {
 pub async fn append(table: &mut Table, ids: &[Option<i64>]) -> Result<u64> {
     match table.append(&AppendOptions::default(), rows(ids)).await? {
         WriteOutcome::Committed(report, _) => Ok(report.version),
+        WriteOutcome::Unchanged(why) => panic!("unchanged: {why:?}"),
         WriteOutcome::Unknown(unresolved) => Err(Error::unavailable("unknown").with_source(unresolved.reason)),
     }
 }

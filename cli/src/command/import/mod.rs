@@ -396,10 +396,17 @@ async fn first_rows(mut input: Input) -> Result<(Input, bool)> {
 async fn write(context: &Context, reference: &TableRef, args: &Args, plan: Plan, rows: Input) -> Result<WriteOutcome> {
     match (plan.table, args.mode) {
         (Some(mut table), Mode::Overwrite) => {
-            let options = OverwriteOptions { merge_schema: args.merge_schema, overwrite_schema: args.overwrite_schema };
+            let options = OverwriteOptions {
+                merge_schema: args.merge_schema,
+                overwrite_schema: args.overwrite_schema,
+                ..OverwriteOptions::default()
+            };
             table.overwrite(&options, rows).await
         }
-        (Some(mut table), _) => table.append(&AppendOptions { merge_schema: args.merge_schema }, rows).await,
+        (Some(mut table), _) => {
+            let options = AppendOptions { merge_schema: args.merge_schema, ..AppendOptions::default() };
+            table.append(&options, rows).await
+        }
         (None, _) => {
             let options = CreateOptions {
                 schema: plan.schema,
