@@ -82,7 +82,7 @@ impl Table {
     /// # Errors
     /// As [`history`].
     pub async fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
-        history(self.snapshot.root(), limit).await
+        history(&self.snapshot, limit).await
     }
 
     /// Appends rows.

@@ -74,7 +74,7 @@ impl fmt::Display for TableRef {
         match self.at {
             At::Latest => Ok(()),
             At::Version(version) => write!(f, "@v{version}"),
-            At::Timestamp(ms) => match chrono::DateTime::from_timestamp_millis(ms) {
+            At::Timestamp(ms) | At::NewestBy(ms) => match chrono::DateTime::from_timestamp_millis(ms) {
                 Some(time) if ms % 1000 == 0 => write!(f, "@{}", time.format("%Y-%m-%dT%H:%M:%SZ")),
                 Some(time) => write!(f, "@{}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
                 None => write!(f, "@{ms} ms"),

@@ -5,6 +5,7 @@ mod checksum;
 mod commit;
 mod list;
 mod path;
+mod times;
 
 pub use checksum::{Checksum, read_checksum, write_checksum};
 pub use commit::{
@@ -12,3 +13,4 @@ pub use commit::{
 };
 pub use list::{LogFile, LogSegment, TailFile, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};
+pub use times::{Timekeeping, in_commit_ms, rising};

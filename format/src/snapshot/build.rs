@@ -6,15 +6,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::above::{Above, Piece};
 use super::base::Base;
-use super::time::{commit_time_ms, in_commit_ms, rising};
+use super::time::{timekeeping_of, version_at};
 use super::{At, Parts, Snapshot};
 use crate::action::Action;
 use crate::clock::ClockRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::checkpoint::{Totals, read_head, read_hint};
 use crate::log::{
-    Checksum, CommitRecord, LogFile, LogPath, LogSegment, TailFile, Wanted, list_log, read_checksum, read_commit,
-    stream_commit,
+    Checksum, CommitRecord, LogFile, LogPath, LogSegment, TailFile, Timekeeping, Wanted, in_commit_ms, list_log,
+    read_checksum, read_commit, stream_commit,
 };
 use crate::replay::{Header, HeaderFold};
 use crate::store::{ObjectInfo, TableRoot};
@@ -36,7 +36,8 @@ impl Snapshot {
         let (hint, version) = match at {
             At::Latest => (read_hint(&root).await, None),
             At::Version(version) => (read_hint(&root).await, Some(version)),
-            At::Timestamp(ms) => (None, Some(version_at(&root, ms).await?)),
+            At::Timestamp(ms) => (None, Some(version_at(&root, ms, false, &clock).await?)),
+            At::NewestBy(ms) => (None, Some(version_at(&root, ms, true, &clock).await?)),
         };
         let candidates = LogSegment::find(&root, hint.as_ref(), version).await?;
         match Self::build_first(&root, candidates, &clock).await {
@@ -273,15 +274,15 @@ async fn segment_time_ms(
     checksum: Option<&Known>,
     header: &Header,
 ) -> Result<i64> {
+    let keeping = timekeeping_of(header);
     let mut time = None;
     for piece in tail {
-        time = Some(commit_time_ms(&piece.actions, piece.modified_ms, time));
+        time = Some(keeping.time_of(piece.to, &piece.actions, piece.modified_ms, time));
     }
     if let Some(time) = time {
         return Ok(time);
     }
-    let keeps_own = header.metadata.configuration.get("delta.enableInCommitTimestamps");
-    if keeps_own.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if keeping != Timekeeping::Files {
         let known = checksum.filter(|known| known.version == segment.version);
         if let Some(own_ms) = known.and_then(|known| known.checksum.in_commit_timestamp_opt) {
             return Ok(own_ms);
@@ -337,37 +338,4 @@ async fn read_commits(root: &TableRoot, commits: &[(u64, ObjectInfo)]) -> Result
         Ok(record)
     };
     stream::iter(commits.to_vec()).map(read).buffered(CONCURRENT_COMMITS).try_collect().await
-}
-
-/// The newest version at or before `at_ms`. Tables that keep their own time are asked from the newest commit
-/// down; the others by the times of their files, made to rise.
-async fn version_at(root: &TableRoot, at_ms: i64) -> Result<u64> {
-    let commits: Vec<(u64, ObjectInfo)> = list_log(root, 0).await?.into_iter().filter_map(as_commit).collect();
-    let Some(&(oldest, _)) = commits.first() else {
-        return Err(Error::not_found("no table here").with_object(root.display()));
-    };
-    let mut plain = commits.len();
-    while plain > 0 {
-        let version = commits[plain - 1].0;
-        let record = read_commit(root, version).await?;
-        let Some(own_ms) = record.and_then(|record| in_commit_ms(&record.actions)) else { break };
-        if own_ms <= at_ms {
-            return Ok(version);
-        }
-        plain -= 1;
-    }
-    let mut found = None;
-    let mut previous = None;
-    for (version, object) in &commits[..plain] {
-        let time = rising(object.modified_ms, previous);
-        previous = Some(time);
-        if time > at_ms {
-            break;
-        }
-        found = Some(*version);
-    }
-    found.ok_or_else(|| {
-        Error::not_found(format!("no version at or before that time; the oldest in the log is version {oldest}"))
-            .with_object(root.display())
-    })
 }

@@ -2,11 +2,10 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::time::commit_time_ms;
+use super::Snapshot;
 use crate::action::{Action, CommitInfo};
 use crate::error::{Error, Result};
 use crate::log::{LogPath, list_log, read_commit};
-use crate::store::TableRoot;
 
 /// One commit.
 #[derive(Clone, Debug)]
@@ -23,11 +22,12 @@ pub struct HistoryEntry {
     pub files_removed: u64,
 }
 
-/// The newest `limit` commits, newest first.
+/// The newest `limit` commits in the log of a table, newest first. `snapshot` says where their times are from.
 ///
 /// # Errors
 /// `NotFound` when there is no table; `Corrupt` for a damaged commit.
-pub async fn history(root: &TableRoot, limit: usize) -> Result<Vec<HistoryEntry>> {
+pub async fn history(snapshot: &Snapshot, limit: usize) -> Result<Vec<HistoryEntry>> {
+    let (root, keeping) = (snapshot.root(), snapshot.timekeeping());
     let mut commits = Vec::new();
     for file in list_log(root, 0).await? {
         if let LogPath::Commit { version } = file.meaning {
@@ -48,7 +48,7 @@ pub async fn history(root: &TableRoot, limit: usize) -> Result<Vec<HistoryEntry>
     let mut previous = None;
     let mut entries = Vec::with_capacity(records.len());
     for (record, modified_ms) in records {
-        let timestamp_ms = commit_time_ms(&record.actions, modified_ms, previous);
+        let timestamp_ms = keeping.time_of(record.version, &record.actions, modified_ms, previous);
         previous = Some(timestamp_ms);
         let mut entry = HistoryEntry {
             version: record.version,

@@ -25,7 +25,7 @@ use crate::action::{Action, DomainMetadata, Metadata, Protocol, Txn};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{self, Layout, StatsWanted};
-use crate::log::{Checksum, write_checksum};
+use crate::log::{Checksum, Timekeeping, in_commit_ms, write_checksum};
 use crate::protocol::{TableProperties, check_read, check_schema, check_write};
 use crate::replay::{Header, HeaderFold};
 use crate::schema::{StructType, parse_schema};
@@ -39,8 +39,11 @@ pub enum At {
     Latest,
     /// That one.
     Version(u64),
-    /// The newest at or before that time, milliseconds since the epoch.
+    /// The newest at or before that time, milliseconds since the epoch. A time after the newest version is an error:
+    /// what was the newest then is not known yet.
     Timestamp(i64),
+    /// The same, but a time after the newest version means the newest.
+    NewestBy(i64),
 }
 
 /// One version of a table. What it is stands in memory; its files are read when they are first needed.
@@ -100,10 +103,10 @@ impl Snapshot {
 
     /// A table of one commit, version 0, from what its writer holds.
     pub(crate) fn first(root: TableRoot, clock: ClockRef, actions: Vec<Action>, now_ms: i64) -> Result<Self> {
-        let timestamp_ms = time::commit_time_ms(&actions, now_ms, None);
         let mut fold = HeaderFold::default();
         fold.commit(0, &actions)?;
         let (header, totals) = (fold.finish()?, build::after_commit(Totals::default(), &actions));
+        let timestamp_ms = time::timekeeping_of(&header).time_of(0, &actions, now_ms, None);
         let above = Above::default().pushed(actions);
         Self::new(root, clock, Parts { version: 0, timestamp_ms, header, base: Arc::default(), above, totals })
     }
@@ -126,6 +129,11 @@ impl Snapshot {
     /// When the version was committed, milliseconds since the epoch.
     pub fn timestamp_ms(&self) -> i64 {
         self.timestamp_ms
+    }
+
+    /// Where the versions up to this one have their times from.
+    pub fn timekeeping(&self) -> Timekeeping {
+        time::timekeeping(self.protocol(), &self.properties)
     }
 
     /// Version of the checkpoint that this snapshot was built from.
@@ -193,8 +201,9 @@ impl Snapshot {
     /// # Errors
     /// As for building: the new state may be one that is refused.
     pub fn advanced(&self, version: u64, actions: Vec<Action>, modified_ms: i64) -> Result<Self> {
-        let timestamp_ms = time::commit_time_ms(&actions, modified_ms, Some(self.timestamp_ms));
         let header = self.header.advanced(version, &actions)?;
+        let keeping = time::timekeeping_of(&header);
+        let timestamp_ms = keeping.time_of(version, &actions, modified_ms, Some(self.timestamp_ms));
         let totals = self.totals.and_then(|totals| build::after_commit(totals, &actions));
         let above = self.above.pushed(actions);
         let parts = Parts { version, timestamp_ms, header, base: Arc::clone(&self.base), above, totals };
@@ -244,7 +253,7 @@ impl Snapshot {
             num_files: long(totals.num_files),
             num_metadata: 1,
             num_protocol: 1,
-            in_commit_timestamp_opt: time::in_commit_ms(actions),
+            in_commit_timestamp_opt: in_commit_ms(actions),
             set_transactions: Some(self.header.txns.values().cloned().collect()),
             domain_metadata: Some(self.header.domains.values().cloned().collect()),
             metadata: self.header.metadata.clone(),

@@ -176,7 +176,8 @@ async fn versions_and_times_travel() {
     }
     assert_eq!(load(&root, At::Version(99)).await.expect_err("future").kind(), ErrorKind::NotFound);
     assert_eq!(load(&root, At::Timestamp(1)).await.expect_err("past").kind(), ErrorKind::NotFound);
-    assert_eq!(load(&root, At::Timestamp(i64::MAX)).await.expect("newest").version(), COMMITS);
+    assert_eq!(load(&root, At::Timestamp(i64::MAX)).await.expect_err("LOG-11: future").kind(), ErrorKind::NotFound);
+    assert_eq!(load(&root, At::NewestBy(i64::MAX)).await.expect("LOG-11: newest").version(), COMMITS);
     let empty = TableRoot::in_memory("e").expect("root");
     assert_eq!(load(&empty, At::Latest).await.expect_err("no table").kind(), ErrorKind::NotFound);
 }
@@ -194,11 +195,12 @@ async fn refreshing_equals_loading() {
 #[tokio::test]
 async fn history_is_newest_first_and_bounded() {
     let root = table().await;
-    let entries = history(&root, 3).await.expect("history");
+    let newest = load(&root, At::Latest).await.expect("newest");
+    let entries = history(&newest, 3).await.expect("history");
     assert_eq!(entries.iter().map(|entry| entry.version).collect::<Vec<_>>(), [14, 13, 12]);
     assert!(entries.windows(2).all(|pair| pair[0].timestamp_ms > pair[1].timestamp_ms));
     assert_eq!((entries[2].files_added, entries[2].files_removed), (1, 1));
-    assert_eq!(history(&root, 100).await.expect("all").len(), 15);
+    assert_eq!(history(&newest, 100).await.expect("all").len(), 15);
 }
 
 mod cost;

@@ -54,7 +54,8 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
         let (body, actions) = build(&staged, ground, read_version, txn_id)?;
         match committer.try_commit(&root, &body, clock.as_ref()).await {
             CommitAnswer::Landed => {
-                return Ok(landed(root, clock, head, version, txn_id, actions).await);
+                let now_ms = ground.now_ms;
+                return Ok(landed((root, clock, now_ms), head, version, txn_id, actions).await);
             }
             CommitAnswer::Refused(error) => return Err(error),
             CommitAnswer::Unsettled(reason) => return Ok(Outcome::Unknown(Unresolved { version, txn_id, reason })),
@@ -152,17 +153,16 @@ fn check_staged(head: Option<&Snapshot>, root: &TableRoot, clock: &ClockRef, sta
 
 /// The state after our own commit, from what is in memory. A landed commit is never turned into an error (COM-4).
 async fn landed(
-    root: TableRoot,
-    clock: ClockRef,
+    (root, clock, sent_ms): (TableRoot, ClockRef, i64),
     head: Option<Arc<Snapshot>>,
     version: u64,
     txn_id: Uuid,
     actions: Vec<Action>,
 ) -> Outcome {
-    let now_ms = clock.now_ms();
+    // The time of the file is not known. It is not before the time that it was sent at.
     let advanced = match &head {
-        Some(snapshot) => snapshot.advanced(version, actions.clone(), now_ms),
-        None => Snapshot::first(root, clock, actions.clone(), now_ms),
+        Some(snapshot) => snapshot.advanced(version, actions.clone(), sent_ms),
+        None => Snapshot::first(root, clock, actions.clone(), sent_ms),
     };
     let snapshot = match (advanced, head) {
         (Ok(snapshot), _) => Arc::new(snapshot),
