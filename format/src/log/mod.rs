@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod checksum;
+mod cleanup;
 mod commit;
 mod list;
 mod path;
@@ -13,4 +14,5 @@ pub use commit::{
 };
 pub use list::{LogFile, LogSegment, TailFile, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};
+pub use cleanup::{CleanUpRules, CleanedUp, clean_up};
 pub use times::{Timekeeping, in_commit_ms, rising};

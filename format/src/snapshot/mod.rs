@@ -3,6 +3,7 @@
 mod above;
 mod base;
 mod build;
+mod cleanup;
 mod files;
 mod history;
 mod time;

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::action::Action;
 use crate::snapshot::Snapshot;
 
-/// Writes what is due after the commit that made `snapshot`: its checksum file, and a checkpoint every so many versions.
+/// Writes what is due after the commit that made `snapshot`: its checksum file, and a checkpoint every so many versions,
+/// behind which old log files go.
 /// What fails is left for the next writer to do.
 pub(super) async fn follow_up(snapshot: Arc<Snapshot>, txn_id: Uuid, actions: &[Action]) -> Arc<Snapshot> {
     let (table, version) = (snapshot.root().display(), snapshot.version());
@@ -19,10 +20,23 @@ pub(super) async fn follow_up(snapshot: Arc<Snapshot>, txn_id: Uuid, actions: &[
         return snapshot;
     }
     match snapshot.write_checkpoint().await {
-        Ok(standing) => Arc::new(standing),
+        Ok(standing) => {
+            clean_log(&standing).await;
+            Arc::new(standing)
+        }
         Err(error) => {
             tracing::warn!(table, version, %error, "no checkpoint after this commit");
             snapshot
         }
+    }
+}
+
+/// Deletes the files of the log that nobody needs any more.
+async fn clean_log(snapshot: &Snapshot) {
+    let (table, version) = (snapshot.root().display(), snapshot.version());
+    match snapshot.clean_log().await {
+        Ok(done) if done.deleted > 0 => tracing::info!(table, deleted = done.deleted, "old log files are gone"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(table, version, %error, "no log clean-up after this commit"),
     }
 }
