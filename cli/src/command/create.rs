@@ -92,8 +92,8 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         schema: columns(&args).await?,
         partition_columns: args.partition_by.clone(),
         properties: args.property.iter().cloned().collect(),
-        name: None,
         description: args.description.clone(),
+        ..CreateOptions::default()
     };
     let created = context.resolver().create_empty(&reference.place, options, governance).await;
     let outcome = match created {

@@ -163,10 +163,11 @@ impl Resolver {
 
     /// The entry first, then the rows. When these are refused the entry goes again: the catalog is as it was.
     async fn create_named_with(&self, place: &Place, options: CreateOptions, input: Input) -> Result<WriteOutcome> {
+        let first = AppendOptions { txn: options.txn.clone(), ..AppendOptions::default() };
         self.create_named(place, options, Governance::default()).await?;
         let mut table = self.open_named(place).await?;
         let empty = table.snapshot().version();
-        match table.append(&AppendOptions::default(), input).await {
+        match table.append(&first, input).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
                 // Others may have found the new table and written to it: then it stays.

@@ -12,7 +12,7 @@ use super::path::commit_name;
 use crate::action::Action;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{PutAnswer, TableRoot, put_if_absent};
+use crate::store::{PutAnswer, TableRoot, no_answer, put_if_absent, within_patience};
 
 /// A commit file larger than this is refused rather than loaded.
 const MAX_COMMIT_BYTES: u64 = 2 << 30;
@@ -305,7 +305,8 @@ pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock
             PutAnswer::Refused(error) | PutAnswer::Unsettled(error) => doubt = Some(error),
             PutAnswer::Exists => {}
         }
-        match holder(root, &path, body).await {
+        let seen = within_patience(clock, holder(root, &path, body)).await;
+        match seen.unwrap_or_else(|| Err(no_answer())) {
             Ok(Some(true)) => match root.make_durable(&path).await {
                 Ok(()) => return Settled::Landed,
                 Err(error) => doubt = Some(error),

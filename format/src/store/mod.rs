@@ -7,7 +7,7 @@ mod put;
 mod root;
 
 pub use options::{Secret, StoreOptions};
-pub use put::{PutAnswer, put_if_absent};
+pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
 pub use root::{ObjectInfo, TableRoot};
 
 use crate::error::{Error, ErrorKind};

@@ -1,6 +1,10 @@
 //! Put-if-absent: the one place where a version of a table comes into being.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures::future::{Either, select};
 use object_store::{PutMode, PutOptions, path::Path};
 
 use super::TableRoot;
@@ -40,10 +44,27 @@ pub async fn put_if_absent(root: &TableRoot, path: &Path, bytes: Bytes, clock: &
         };
     }
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match root.commit_store().put_opts(path, bytes.into(), options).await {
-        Ok(_) => PutAnswer::Created,
-        Err(error) => classify(error),
+    match within_patience(clock, root.commit_store().put_opts(path, bytes.into(), options)).await {
+        Some(Ok(_)) => PutAnswer::Created,
+        Some(Err(error)) => classify(error),
+        None => PutAnswer::Unsettled(no_answer().with_object(root.name_of(path))),
     }
+}
+
+/// Longer than the time-outs of the clients that have one. A request that is given up may still have its effect later.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What `request` answers; `None` when it takes longer than any answer should.
+pub async fn within_patience<T>(clock: &dyn Clock, request: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(request), clock.sleep(PATIENCE)).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(_) => None,
+    }
+}
+
+/// The error for a request that was given up.
+pub fn no_answer() -> Error {
+    Error::unavailable(format!("the store gave no answer within {} s", PATIENCE.as_secs()))
 }
 
 fn classify(error: object_store::Error) -> PutAnswer {

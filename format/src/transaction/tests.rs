@@ -94,6 +94,18 @@ async fn a_lost_answer_is_recognised_as_our_own_commit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_given_up_and_asked_again() {
+    for fault in [Fault::HangBefore, Fault::HangAfter] {
+        let bench = Bench::new().await;
+        let base = bench.load(&bench.root).await;
+        bench.fail(fault);
+        bench.faults.add(Rule::new(Fault::HangBefore).on(Op::Get).path("_delta_log/*.json").nth(1).label("read"));
+        assert_eq!(version(&commit(&base, adding("a")).await.expect("COM-2")), 1, "{fault:?}");
+        assert_eq!((bench.live().await, bench.faults.total_fired()), (vec!["a".to_owned()], 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_read_back_in_part_is_not_taken_for_another_s() {
     for keep_bytes in [0, 1, 40, 400] {
         let bench = Bench::new().await;
