@@ -125,7 +125,7 @@ mod tests {
         let mut commits = Vec::new();
         for (version, &(file_ms, own_ms)) in times.iter().enumerate() {
             let path = root.child(&commit_name(version as u64)).expect("path");
-            let own = (version >= from).then(|| format!("\"inCommitTimestamp\":{own_ms}")).unwrap_or_default();
+            let own = if version >= from { format!("\"inCommitTimestamp\":{own_ms}") } else { String::new() };
             root.put(&path, format!("{{\"commitInfo\":{{{own}}}}}\n").into()).await.expect("put");
             commits.push((version as u64, ObjectInfo { path, size_bytes: 1, modified_ms: file_ms }));
         }

@@ -189,7 +189,7 @@ async fn commit_written(
     discard(&root, written).await;
     match (snapshot, txn) {
         (Some(snapshot), Some(txn)) if error.kind() == ErrorKind::Conflict => {
-            sequence::applied_since(&snapshot, txn).await.map_or(Err(error), Ok)
+            sequence::applied_since(&snapshot, txn).await.ok_or(error)
         }
         _ => Err(error),
     }

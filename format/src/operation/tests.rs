@@ -132,7 +132,7 @@ async fn restore_brings_rows_and_columns_back() {
 
     let file = restored
         .root()
-        .resolve(&restored.files().await.expect("files").iter().nth(0).expect("a file").path)
+        .resolve(&restored.files().await.expect("files").iter().next().expect("a file").path)
         .expect("path");
     restored.root().delete(&file).await.expect("deleted");
     overwrite(&restored, &LogCommitter, &OverwriteOptions::default(), input(0..1)).await.expect("overwrite");

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::error::ErrorKind;
 use crate::log::list_log;
 use crate::log::path::{checkpoint_name, commit_name};
@@ -159,7 +159,8 @@ impl Disk {
 
     fn age(&self, name: &str, days: u64) {
         let file = std::fs::File::options().write(true).open(self.folder.path().join(name)).expect("open");
-        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).expect("time");
+        let now = Duration::from_millis(u64::try_from(SystemClock.now_ms()).expect("now"));
+        file.set_modified(SystemTime::UNIX_EPOCH + now - Duration::from_secs(days * 86_400)).expect("time");
     }
 
     /// Commit `n` is 90 - 10 n days old.
@@ -186,8 +187,7 @@ impl Disk {
 }
 
 fn rules() -> CleanUpRules {
-    let now_ms = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("now").as_millis());
-    let now_ms = now_ms.expect("in range");
+    let now_ms = SystemClock.now_ms();
     CleanUpRules { retention_ms: 30 * DAY_MS, timekeeping: Timekeeping::Files, protected_below: 0, now_ms }
 }
 
