@@ -92,7 +92,8 @@ async fn delete_in_order(root: &TableRoot, objects: &[ObjectInfo]) -> Result<u64
 async fn inspect(root: &TableRoot, files: &[ObjectInfo]) -> Result<Vec<ObjectInfo>> {
     let head = read_head(root, files).await?;
     let sources = head.sources.iter().map(|source| source.object().clone());
-    let sidecars: Vec<ObjectInfo> = sources.filter(|source| files.iter().all(|file| file.path != source.path)).collect();
+    let sidecars: Vec<ObjectInfo> =
+        sources.filter(|source| files.iter().all(|file| file.path != source.path)).collect();
     for sidecar in &sidecars {
         if root.head(&sidecar.path).await?.is_none() {
             return Err(Error::corrupt("a checkpoint names a sidecar that is gone; the log below it stays")

@@ -9,10 +9,10 @@ mod path;
 mod times;
 
 pub use checksum::{Checksum, read_checksum, write_checksum};
+pub use cleanup::{CleanUpRules, CleanedUp, clean_up};
 pub use commit::{
     ACTION_COUNT_KEY, CommitBody, CommitRecord, Settled, Wanted, parse_commit, read_commit, stream_commit, write_commit,
 };
 pub use list::{LogFile, LogSegment, TailFile, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};
-pub use cleanup::{CleanUpRules, CleanedUp, clean_up};
 pub use times::{Timekeeping, in_commit_ms, rising};

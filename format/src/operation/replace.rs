@@ -188,6 +188,7 @@ async fn matching(
             columns: Some(columns.into_iter().collect()),
             predicate: Some(predicate.clone()),
             limit: Some(1),
+            ..ScanRequest::default()
         };
         let (hits, all) = (snapshot.plan_scan(&request).await?, snapshot.plan_scan(&ScanRequest::default()).await?);
         for add in mixed {
