@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lake_format::action::{Action, Add, Remove};
 use lake_format::transaction::{
-    Base, Committer, Operation, Outcome, Reads, Staged, Unresolved, check_rearrangement, transact,
+    Base, Committer, Operation, Outcome, Reads, Staged, Unresolved, check_deadline, check_rearrangement, transact,
 };
 use lake_format::{Result, Snapshot};
 use serde::Serialize;
@@ -89,6 +89,7 @@ pub async fn optimize(
 ) -> Result<OptimizeOutcome> {
     snapshot.check_writable()?;
     check_rearrangement(snapshot)?;
+    let started_ms = snapshot.clock().now_ms();
     let sizes = options.policy.sizes(snapshot.properties())?;
     let keys = KeyColumns::find(snapshot.schema(), snapshot.partition_columns(), &options.zorder_by)?;
     let wanted = options.policy.partitions.as_ref();
@@ -110,7 +111,7 @@ pub async fn optimize(
     if let Some(keys) = &keys {
         label(&mut rewritten, keys, snapshot.clock().new_id());
     }
-    commit(snapshot, committer, rewritten, keys.as_ref(), options).await
+    commit(snapshot, committer, rewritten, keys.as_ref(), options, started_ms).await
 }
 
 /// A report of the files that leave.
@@ -169,6 +170,7 @@ async fn commit(
     rewritten: Vec<Rewritten>,
     keys: Option<&KeyColumns>,
     options: &OptimizeOptions,
+    started_ms: i64,
 ) -> Result<OptimizeOutcome> {
     let now_ms = snapshot.clock().now_ms();
     let removed: Vec<&Arc<Add>> = rewritten.iter().flat_map(|one| &one.group.files).collect();
@@ -184,7 +186,11 @@ async fn commit(
     actions.extend(added.iter().map(|&add| Action::Add(Box::new(add.clone()))));
     let operation = describe(&report, &added, keys, options);
     let staged = Staged { operation, actions, reads: Reads::OwnFiles };
-    match transact(Base::On(Arc::clone(snapshot)), staged, committer).await {
+    let committed = match check_deadline(snapshot, started_ms) {
+        Ok(()) => transact(Base::On(Arc::clone(snapshot)), staged, committer).await,
+        Err(error) => Err(error),
+    };
+    match committed {
         Ok(Outcome::Committed(committed)) => {
             report.version = Some(committed.version);
             report.txn_id = Some(committed.txn_id);

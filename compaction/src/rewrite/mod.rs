@@ -182,6 +182,7 @@ impl Rewriter {
             Arc::clone(self.snapshot.clock()),
         );
         context.data_change = false;
+        context.clustering_columns = self.snapshot.clustering_columns();
         context.max_buffered_bytes = (self.memory_bytes / 8).max(LEAST_WRITER_BYTES);
         DataWriter::new(context)
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::create::needs;
 use super::sequence::{self, AppTxn};
-use super::{Input, WriteOutcome, add_actions, commit_written, counted, with_schema, write_files};
+use super::{Input, WriteOutcome, add_actions, commit_written, context_on, counted, with_schema, write_files};
 use crate::action::Action;
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
@@ -44,15 +44,7 @@ pub async fn append(
     let started_ms = snapshot.clock().now_ms();
     let merged = merged_schema(snapshot, options.merge_schema, &input)?;
     let schema = merged.as_ref().unwrap_or(snapshot.schema());
-    let written = write_files(
-        snapshot.root(),
-        snapshot.clock(),
-        schema,
-        snapshot.partition_columns(),
-        &snapshot.metadata().configuration,
-        input,
-    )
-    .await?;
+    let written = write_files(context_on(snapshot, schema), input).await?;
     let operation = Operation::new("WRITE")
         .with("mode", "Append")
         .with("partitionBy", json!(snapshot.partition_columns()).to_string());

@@ -1,6 +1,7 @@
 //! Create: version 0 of a table, empty or with its first rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -11,11 +12,11 @@ use crate::clock::ClockRef;
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::log::list_log;
-use crate::protocol::check_property_change;
+use crate::protocol::{TableProperties, check_property_change};
 use crate::schema::{DataType, PrimitiveType, StructType, check_names, check_new_names, write_schema};
 use crate::store::TableRoot;
 use crate::transaction::{Base, Committer, Operation, Staged};
-use crate::write::Written;
+use crate::write::{WriteContext, Written};
 
 /// What the new table is to be.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +61,12 @@ pub async fn create(
     }
     let started_ms = clock.now_ms();
     let written = match input {
-        Some(input) => write_files(root, clock, &options.schema, &partition_columns, &configuration, input).await?,
+        Some(input) => {
+            let properties = TableProperties::parse(&configuration);
+            let (root, schema) = (root.clone(), Arc::new(options.schema.clone()));
+            let context = WriteContext::new(root, schema, partition_columns.clone(), properties, clock.clone());
+            write_files(context, input).await?
+        }
         None => Written::default(),
     };
     let metadata = Metadata {

@@ -11,7 +11,6 @@ mod save;
 mod sequence;
 mod settle;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -32,13 +31,13 @@ pub use sequence::AppTxn;
 pub use settle::{Settlement, settle};
 
 use crate::action::{Action, Metadata};
-use crate::clock::ClockRef;
-use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::TableProperties;
+use crate::error::{ErrorKind, Result};
 use crate::schema::StructType;
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
-use crate::transaction::{Base, Committed, Committer, Operation, Outcome, Staged, Unresolved, transact};
+use crate::transaction::{
+    Base, Committed, Committer, Operation, Outcome, Staged, Unresolved, check_deadline, transact,
+};
 use crate::write::{DataWriter, WriteContext, Written};
 
 /// Rows to be written: their schema, and the batches as they come.
@@ -115,22 +114,21 @@ fn report(outcome: Outcome, written: &Written, files_added: u64, files_removed: 
     }
 }
 
-/// Writes all of `input` as data files of a table so described. After an error the files are gone again.
-async fn write_files(
-    root: &TableRoot,
-    clock: &ClockRef,
-    schema: &StructType,
-    partition_columns: &[String],
-    configuration: &BTreeMap<String, String>,
-    mut input: Input,
-) -> Result<Written> {
-    let context = WriteContext::new(
-        root.clone(),
-        Arc::new(schema.clone()),
-        partition_columns.to_vec(),
-        TableProperties::parse(configuration),
-        Arc::clone(clock),
+/// How data files are written into `snapshot`, whose schema becomes `schema`.
+fn context_on(snapshot: &Snapshot, schema: &Arc<StructType>) -> WriteContext {
+    let mut context = WriteContext::new(
+        snapshot.root().clone(),
+        Arc::clone(schema),
+        snapshot.partition_columns().to_vec(),
+        snapshot.properties().clone(),
+        Arc::clone(snapshot.clock()),
     );
+    context.clustering_columns = snapshot.clustering_columns();
+    context
+}
+
+/// Writes all of `input` as data files. After an error the files are gone again.
+async fn write_files(context: WriteContext, mut input: Input) -> Result<Written> {
     let mut writer = DataWriter::new(context)?;
     while let Some(batch) = input.batches.next().await {
         let taken = match batch {
@@ -144,22 +142,6 @@ async fn write_files(
     }
     writer.finish().await
 }
-
-/// Refuses to commit files that a vacuum may already take for leftovers: those of a write that lasted longer than half
-/// of the time for which removed files are kept (COM-8).
-fn check_deadline(snapshot: &Snapshot, started_ms: i64) -> Result<()> {
-    let limit_ms = snapshot.properties().deleted_file_retention_ms / 2;
-    let lasted_ms = snapshot.clock().now_ms().saturating_sub(started_ms);
-    if lasted_ms <= limit_ms.max(MIN_DEADLINE_MS) {
-        return Ok(());
-    }
-    Err(Error::unavailable("the write took so long that a vacuum may have removed its first files")
-        .with_object(snapshot.root().display())
-        .with_hint("nothing was committed; write in smaller parts, or raise delta.deletedFileRetentionDuration"))
-}
-
-/// A retention shorter than this is for tests: it does not make every write fail.
-const MIN_DEADLINE_MS: i64 = 60 * 60 * 1000;
 
 /// Commits a write whose files are there. After a certain rejection the files are gone again (COM-4); when it was
 /// rejected because another attempt applied the same `txn`, that is the answer (COM-11).

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::append::{check_evolved, merged_schema};
 use super::replace::{Replace, Replaced};
 use super::sequence::{self, AppTxn};
-use super::{Input, WriteOutcome, add_actions, commit_written, counted, discard, with_schema, write_files};
+use super::{Input, WriteOutcome, add_actions, commit_written, context_on, counted, discard, with_schema, write_files};
 use crate::action::{Action, Remove};
 use crate::error::{Error, Result};
-use crate::schema::{StructType, from_arrow};
+use crate::schema::{StructField, StructType, from_arrow};
 use crate::snapshot::Snapshot;
 use crate::transaction::{Base, Committer, Operation, Staged};
 use crate::write::Written;
@@ -58,9 +58,7 @@ pub async fn overwrite(
     let schema = Arc::clone(new_schema.as_ref().unwrap_or(snapshot.schema()));
     options.replace.check(snapshot)?;
     let input = options.replace.checked(input, &schema);
-    let configuration = &snapshot.metadata().configuration;
-    let partitions = snapshot.partition_columns();
-    let mut written = write_files(snapshot.root(), snapshot.clock(), &schema, partitions, configuration, input).await?;
+    let mut written = write_files(context_on(snapshot, &schema), input).await?;
     let rows = written.rows;
     let replaced = match options.replace.replaced(snapshot, &schema, &mut written).await {
         Ok(replaced) => replaced,
@@ -82,7 +80,22 @@ fn new_schema(snapshot: &Snapshot, options: &OverwriteOptions, input: &Input) ->
     }
     let schema = from_arrow(&input.schema)?;
     check_evolved(snapshot, &schema)?;
+    let lost = snapshot
+        .clustering_columns()
+        .into_iter()
+        .find(|path| !path.first().is_some_and(|name| has_column(&schema, name)));
+    if let Some(path) = lost {
+        return Err(Error::unsupported("the new schema lacks a column that the table is clustered by")
+            .with_object(format!("column {}", path.join(".")))
+            .with_hint("nothing was written; keep the column, or change the clustering with the engine that set it"));
+    }
     Ok((schema != **snapshot.schema()).then(|| Arc::new(schema)))
+}
+
+/// Whether a column is there by its name or by the name that files know it by.
+fn has_column(schema: &StructType, name: &str) -> bool {
+    let physical = |field: &StructField| field.metadata.get("delta.columnMapping.physicalName").cloned();
+    schema.field(name).is_some() || schema.fields.iter().any(|field| physical(field).is_some_and(|known| known == name))
 }
 
 fn stage(

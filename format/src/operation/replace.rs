@@ -7,7 +7,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use futures::{StreamExt, TryStreamExt};
 
-use super::Input;
+use super::{Input, context_on};
 use crate::action::{Add, partition_value};
 use crate::conflict::{Ground, judge_file};
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use crate::scan::{ReadOptions, ScanPlan, ScanRequest};
 use crate::schema::{DataType, PrimitiveType, StructType};
 use crate::snapshot::Snapshot;
 use crate::transaction::{ReadSet, Reads};
-use crate::write::{DataWriter, WriteContext, Written, conform};
+use crate::write::{DataWriter, Written, conform};
 
 /// Which rows of a table an overwrite replaces.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -243,14 +243,7 @@ async fn copy_others(
 ) -> Result<u64> {
     let missing = || Error::internal("a live file is not in the plan of all files").with_object(add.path.clone());
     let file = plan.files.iter().find(|file| file.path == add.path).ok_or_else(missing)?;
-    let context = WriteContext::new(
-        snapshot.root().clone(),
-        Arc::clone(schema),
-        snapshot.partition_columns().to_vec(),
-        snapshot.properties().clone(),
-        Arc::clone(snapshot.clock()),
-    );
-    let mut writer = DataWriter::new(context)?;
+    let mut writer = DataWriter::new(context_on(snapshot, schema))?;
     let mut batches = plan.stream_file(file, ReadOptions::default());
     loop {
         let taken = match batches.try_next().await {

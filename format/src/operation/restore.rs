@@ -1,46 +1,94 @@
 //! Restore: the rows and schema of an older version, as a new version.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{WriteOutcome, report};
-use crate::action::{Action, Add, Remove};
+use super::{WriteOutcome, commit_written};
+use crate::action::partition_value::encode_path;
+use crate::action::{Action, Add, Metadata, Remove};
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::replay::FileKey;
 use crate::snapshot::{Files, Snapshot};
-use crate::transaction::{Base, Committer, Operation, Staged, transact};
+use crate::transaction::{Base, Committer, Operation, Staged};
 use crate::write::Written;
 
-/// Makes the table what it was at `target`, an older snapshot of it. No data file is written; the protocol stays.
+/// Files looked for or copied at once.
+const CONCURRENT_FILES: usize = 16;
+/// Clocks of writers and vacuums may differ by this much.
+const SKEW_MS: i64 = 60 * 60 * 1000;
+
+/// Properties that tell how files that are there are to be read, and marks that only rise. They stay as they are.
+const KEPT_PROPERTIES: &[&str] = &[
+    "delta.columnMapping.mode",
+    "delta.columnMapping.maxColumnId",
+    "delta.enableInCommitTimestamps",
+    "delta.inCommitTimestampEnablementVersion",
+    "delta.inCommitTimestampEnablementTimestamp",
+    "delta.enableRowTracking",
+    "delta.rowTrackingSuspended",
+    "delta.rowTracking.materializedRowIdColumnName",
+    "delta.rowTracking.materializedRowCommitVersionColumnName",
+    "delta.requireCheckpointProtectionBeforeVersion",
+];
+
+/// Makes the table what it was at `target`, an older snapshot of it. No row is written; the protocol stays, and so do the
+/// properties that the table's features depend on.
+///
+/// A file that left the table longer ago than removed files are kept may be taken by a vacuum at any time, even by one
+/// that has begun already. Such files come back as copies under new names (RST-1).
 ///
 /// # Errors
-/// `NotFound` when a data file of `target` is gone, `Conflict` when anyone changed the table since `snapshot`.
+/// `NotFound` when a data file of `target` is gone, `Conflict` when anyone changed the table since `snapshot`,
+/// `Unsupported` naming a file that can't be copied. The table is as it was then.
 pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target: &Snapshot) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
+    let started_ms = snapshot.clock().now_ms();
     let keys = |files: &Files| files.iter().map(|add| FileKey::of_add(&add)).collect::<HashSet<_>>();
     let (files, old_files) = (snapshot.files().await?, target.files().await?);
     let (now, then) = (keys(&files), keys(&old_files));
     let back: Vec<Arc<Add>> = old_files.iter().filter(|add| !now.contains(&FileKey::of_add(add))).collect();
     let gone: Vec<Arc<Add>> = files.iter().filter(|add| !then.contains(&FileKey::of_add(add))).collect();
     check_present(target, &back).await?;
+    let (safe, at_risk) = by_risk(snapshot, back).await?;
+    let copies = copied(snapshot, &at_risk).await?;
+
     let now_ms = snapshot.clock().now_ms();
     let mut actions = Vec::new();
-    if target.metadata() != snapshot.metadata() {
-        actions.push(Action::Metadata(Box::new(target.metadata().clone())));
+    let metadata = restored_metadata(snapshot.metadata(), target.metadata());
+    if metadata != *snapshot.metadata() {
+        actions.push(Action::Metadata(Box::new(metadata)));
     }
     actions.extend(gone.iter().map(|add| Action::Remove(Box::new(Remove::of(add, now_ms, true)))));
-    actions.extend(back.iter().map(|add| Action::Add(Box::new(Add { data_change: true, ..Add::clone(add) }))));
-    let (added, removed) = (back.len() as u64, gone.len() as u64);
+    let added = (safe.len() + copies.adds.len()) as u64;
+    let back = safe.iter().map(Arc::as_ref).chain(&copies.adds);
+    actions.extend(back.map(|add| Action::Add(Box::new(Add { data_change: true, ..add.clone() }))));
     let operation = Operation::new("RESTORE")
         .with("version", target.version())
         .counting("numRestoredFiles", added)
-        .counting("numRemovedFiles", removed);
+        .counting("numCopiedFiles", copies.adds.len() as u64)
+        .counting("numRemovedFiles", gone.len() as u64);
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
-    let outcome = transact(Base::On(Arc::clone(snapshot)), staged, committer).await?;
-    Ok(report(outcome, &Written::default(), added, removed))
+    let base = Base::On(Arc::clone(snapshot));
+    let mut outcome = commit_written(base, staged, committer, &copies, started_ms, None).await?;
+    if let WriteOutcome::Committed(report, _) = &mut outcome {
+        report.files_added = added;
+    }
+    Ok(outcome)
+}
+
+/// The older description, with what must not go back.
+fn restored_metadata(now: &Metadata, then: &Metadata) -> Metadata {
+    let mut metadata = then.clone();
+    for &key in KEPT_PROPERTIES {
+        match now.configuration.get(key) {
+            Some(value) => metadata.configuration.insert(key.to_owned(), value.clone()),
+            None => metadata.configuration.remove(key),
+        };
+    }
+    metadata
 }
 
 async fn check_present(target: &Snapshot, files: &[Arc<Add>]) -> Result<()> {
@@ -56,5 +104,62 @@ async fn check_present(target: &Snapshot, files: &[Arc<Add>]) -> Result<()> {
         }
         Ok(())
     };
-    stream::iter(files.to_vec()).map(check).buffer_unordered(16).try_collect().await
+    stream::iter(files.to_vec()).map(check).buffer_unordered(CONCURRENT_FILES).try_collect().await
+}
+
+/// Files that no vacuum takes, since the table remembers them as removed lately, and the others.
+async fn by_risk(snapshot: &Snapshot, back: Vec<Arc<Add>>) -> Result<(Vec<Arc<Add>>, Vec<Arc<Add>>)> {
+    if back.is_empty() {
+        return Ok((back, Vec::new()));
+    }
+    let retention_ms = snapshot.properties().deleted_file_retention_ms;
+    let since_ms = snapshot.clock().now_ms().saturating_sub(retention_ms).saturating_add(SKEW_MS.min(retention_ms / 2));
+    let tombstones = snapshot.tombstones().await?;
+    let removed: HashMap<String, i64> = tombstones
+        .iter()
+        .map(|remove| (FileKey::of_remove(remove).path().to_owned(), remove.deletion_timestamp.unwrap_or(0)))
+        .collect();
+    let lately = |add: &Arc<Add>| removed.get(FileKey::of_add(add).path()).is_some_and(|&at| at > since_ms);
+    Ok(back.into_iter().partition(lately))
+}
+
+/// Copies of files under new names, which are young and so spared by every vacuum. After an error there are none.
+async fn copied(snapshot: &Snapshot, files: &[Arc<Add>]) -> Result<Written> {
+    let copy = |add: Arc<Add>| async move { (copy_of(snapshot, &add).await, add) };
+    let copies: Vec<(Result<Add>, Arc<Add>)> =
+        stream::iter(files.to_vec()).map(copy).buffered(CONCURRENT_FILES).collect().await;
+    let (mut written, mut failed) = (Written::default(), None);
+    for (copy, add) in copies {
+        match copy {
+            Ok(copy) => {
+                written.bytes += u64::try_from(copy.size).unwrap_or(0);
+                written.adds.push(copy);
+            }
+            Err(error) => failed = failed.or(Some(error.with_object(add.path.clone()))),
+        }
+    }
+    match failed {
+        None => Ok(written),
+        Some(error) => {
+            super::discard(snapshot.root(), &written).await;
+            Err(error)
+        }
+    }
+}
+
+async fn copy_of(snapshot: &Snapshot, add: &Add) -> Result<Add> {
+    if add.deletion_vector.as_ref().is_some_and(|vector| vector.storage_type != "i") {
+        return Err(Error::unsupported(
+            "a file with a deletion vector left the table so long ago that a vacuum may take its vector at any time",
+        )
+        .with_hint("nothing was changed; restore a version within delta.deletedFileRetentionDuration"));
+    }
+    let root = snapshot.root();
+    let from = root.resolve(&add.path)?;
+    let relative = root.relative(&from).ok_or_else(|| Error::internal("a data file is not below its root"))?;
+    let folder = relative.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let name = format!("{folder}part-00000-{}.c000.parquet", snapshot.clock().new_id());
+    root.copy(&from, &root.child(&name)?).await?;
+    let now_ms = snapshot.clock().now_ms();
+    Ok(Add { path: encode_path(&name), modification_time: now_ms, ..add.clone() })
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::stream;
 
 use super::*;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ClockRef, SystemClock};
 use crate::error::ErrorKind;
 use crate::schema::{parse_declaration, to_arrow};
 use crate::snapshot::At;

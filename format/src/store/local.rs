@@ -55,6 +55,18 @@ pub(super) fn create_directories(directory: &Path) -> std::io::Result<()> {
     directory.parent().map_or(Ok(()), sync_directory)
 }
 
+/// Copies a file to a free name. Not a link, and not a clone with the old times: the copy's age is its own.
+pub(super) fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
+    create_directories(target.parent().unwrap_or(Path::new("/")))?;
+    let mut from = File::open(source)?;
+    let mut to = OpenOptions::new().write(true).create_new(true).open(target)?;
+    let copied = std::io::copy(&mut from, &mut to);
+    if copied.is_err() {
+        let _ = fs::remove_file(target);
+    }
+    copied.map(drop)
+}
+
 /// Syncs a file that was written by other means, and its directory.
 pub(super) fn sync_file(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()?;

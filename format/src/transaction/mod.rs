@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use crate::conflict::{ReadSet, Reads};
 pub use crate::log::CommitBody;
 pub use committer::{CommitAnswer, Committer, LogCommitter};
-pub use transact::{Base, check_rearrangement, transact};
+pub use transact::{Base, check_deadline, check_rearrangement, transact};
 
 use crate::action::Action;
 use crate::error::Error;

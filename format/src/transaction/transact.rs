@@ -20,6 +20,8 @@ use crate::store::TableRoot;
 
 /// Versions tried before giving up. With jitter, a hundred writers stay well below it.
 const MAX_ATTEMPTS: u32 = 500;
+/// Time after which no new attempt is made: files wait for their commit, and vacuum waits half of the retention.
+const LONGEST_MS: i64 = 30 * 60 * 1000;
 const FIRST_PAUSE_MS: u64 = 10;
 const LONGEST_PAUSE_MS: u64 = 2_000;
 
@@ -47,7 +49,11 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
     check_staged(head.as_deref(), &root, &clock, &staged)?;
     let read_version = head.as_ref().map(|snapshot| snapshot.version());
     let txn_id = clock.new_txn_id();
+    let started_ms = clock.now_ms();
     for attempt in 0..MAX_ATTEMPTS {
+        if clock.now_ms().saturating_sub(started_ms) > LONGEST_MS {
+            return Err(gave_up(&root, attempt));
+        }
         let version = head.as_ref().map_or(0, |snapshot| snapshot.version() + 1);
         let previous_ms = previous_ms(head.as_deref(), &staged.actions).await?;
         let ground = Ground { head: head.as_deref(), version, now_ms: clock.now_ms(), previous_ms };
@@ -77,9 +83,13 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
         }
         head = Some(newest);
     }
-    Err(Error::conflict(format!("gave up after {MAX_ATTEMPTS} versions were taken by other writers"))
+    Err(gave_up(&root, MAX_ATTEMPTS))
+}
+
+fn gave_up(root: &TableRoot, attempts: u32) -> Error {
+    Error::conflict(format!("gave up after {attempts} versions were taken by other writers"))
         .with_object(root.display())
-        .with_hint("nothing was written; try again, or commit through the catalog server"))
+        .with_hint("nothing was written; try again, or commit through the catalog server")
 }
 
 /// The table after `winner`, if `staged` may follow it (COM-6).
@@ -110,6 +120,25 @@ async fn previous_ms(head: Option<&Snapshot>, actions: &[Action]) -> Result<Opti
     let file = head.root().head(&head.root().child(&commit_name(head.version()))?).await?;
     Ok(Some(file.map_or(i64::MIN, |file| file.modified_ms).max(head.timestamp_ms())))
 }
+
+/// Refuses to commit files that a vacuum may already take for leftovers: those of a write that lasted longer than half
+/// of the time for which removed files are kept (COM-8). What is left of that time is for the commit itself.
+///
+/// # Errors
+/// `Unavailable`.
+pub fn check_deadline(snapshot: &Snapshot, started_ms: i64) -> Result<()> {
+    let limit_ms = snapshot.properties().deleted_file_retention_ms / 2;
+    let lasted_ms = snapshot.clock().now_ms().saturating_sub(started_ms);
+    if lasted_ms <= limit_ms.max(MIN_DEADLINE_MS) {
+        return Ok(());
+    }
+    Err(Error::unavailable("the write took so long that a vacuum may have removed its first files")
+        .with_object(snapshot.root().display())
+        .with_hint("nothing was committed; write in smaller parts, or raise delta.deletedFileRetentionDuration"))
+}
+
+/// A retention shorter than this is for tests: it does not make every write fail.
+const MIN_DEADLINE_MS: i64 = 60 * 60 * 1000;
 
 /// Refuses to move rows from file to file where each row's id would have to move along, which is not written yet
 /// (LOG-8).

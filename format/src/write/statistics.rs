@@ -28,16 +28,28 @@ pub(super) struct Leaf {
 }
 
 /// The leaves with statistics: those named by the table, else the first so many, depth-first, partition columns
-/// left out. An array or map is one leaf.
-pub(super) fn leaves(schema: &StructType, layout: &Layout, properties: &TableProperties) -> Vec<Leaf> {
+/// left out; and the clustering columns wherever they stand. An array or map is one leaf.
+pub(super) fn leaves(
+    schema: &StructType,
+    layout: &Layout,
+    properties: &TableProperties,
+    clustering: &[Vec<String>],
+) -> Vec<Leaf> {
     let mut all = Vec::new();
     for &position in &layout.data {
         let field = &schema.fields[position];
         collect(&field.data_type, &mut vec![field.name.clone()], &mut vec![position], &mut all);
     }
+    let clusters = |leaf: &Leaf| clustering.iter().any(|path| is_under(&leaf.path, path));
     match &properties.data_skipping_stats_columns {
-        Some(named) => all.retain(|leaf| named.iter().any(|path| is_under(&leaf.path, &path.0))),
-        None => all.truncate(usize::try_from(properties.data_skipping_num_indexed_cols).unwrap_or(usize::MAX)),
+        Some(named) => {
+            all.retain(|leaf| clusters(leaf) || named.iter().any(|path| is_under(&leaf.path, &path.0)));
+        }
+        None => {
+            let count = usize::try_from(properties.data_skipping_num_indexed_cols).unwrap_or(usize::MAX);
+            let later = all.split_off(count.min(all.len()));
+            all.extend(later.into_iter().filter(clusters));
+        }
     }
     all
 }

@@ -48,6 +48,8 @@ pub struct WriteContext {
     pub data_change: bool,
     /// Bytes of rows and pages held in memory, by estimate.
     pub max_buffered_bytes: usize,
+    /// Columns that every file has statistics of, whatever the properties say: those that cluster the table.
+    pub clustering_columns: Vec<Vec<String>>,
 }
 
 impl WriteContext {
@@ -59,7 +61,17 @@ impl WriteContext {
         properties: TableProperties,
         clock: ClockRef,
     ) -> Self {
-        Self { root, schema, partition_columns, properties, clock, data_change: true, max_buffered_bytes: 256 << 20 }
+        let clustering_columns = Vec::new();
+        Self {
+            root,
+            schema,
+            partition_columns,
+            properties,
+            clock,
+            data_change: true,
+            max_buffered_bytes: 256 << 20,
+            clustering_columns,
+        }
     }
 }
 
@@ -113,7 +125,7 @@ impl DataWriter {
         let codec = &context.properties.parquet_compression;
         Ok(Self {
             conformer: Conformer::new(&context.schema)?,
-            leaves: leaves(&context.schema, &layout, &context.properties),
+            leaves: leaves(&context.schema, &layout, &context.properties, &context.clustering_columns),
             options: ParquetOptions { compression: compression(codec)?, ..ParquetOptions::default() },
             suffix: suffix(codec),
             layout,

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use proptest::prelude::*;
 
 use super::*;
-use crate::action::{Action, Protocol};
+use crate::action::{Action, DomainMetadata, Protocol};
 use crate::conflict::Reads;
 use crate::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use crate::scan::{ReadOptions, ScanRequest};
@@ -262,6 +262,68 @@ async fn rows_are_numbered_whatever_writes_them() {
     assert_eq!(crate::transaction::check_rearrangement(&back).expect_err("LOG-8").kind(), ErrorKind::Unsupported);
     let whole = Predicate::Or(vec![below(100), Predicate::IsNull(ColumnPath::top("id"))]);
     overwrite(&back, &LogCommitter, &replacing(whole), given(&two)).await.expect("whole files only");
+}
+
+#[tokio::test]
+async fn what_a_vacuum_may_be_taking_comes_back_as_a_copy() {
+    for on_disk in [false, true] {
+        let clock = Arc::new(HandClock::default());
+        clock.0.store(SystemClock.now_ms(), Ordering::SeqCst);
+        let folder = tempfile::tempdir().expect("folder");
+        let root = match on_disk {
+            true => TableRoot::open(&folder.path().to_string_lossy(), &crate::StoreOptions::default()).expect("root"),
+            false => TableRoot::in_memory("t").expect("root"),
+        };
+        let schema = parse_declaration("id long, name string").expect("schema");
+        let options = CreateOptions { schema, partition_columns: vec!["name".into()], ..CreateOptions::default() };
+        let shared: ClockRef = clock.clone();
+        create(&root, &shared, &LogCommitter, options, None).await.expect("created");
+        let empty = Arc::new(Snapshot::load(root.clone(), At::Latest, shared).await.expect("loads"));
+        let path = |snapshot: Arc<Snapshot>| async move {
+            snapshot.files().await.expect("files").iter().next().expect("a file").path.clone()
+        };
+        let row = [(Some(1), "a b")];
+        append(&empty, &LogCommitter, &AppendOptions::default(), given(&row)).await.expect("append");
+        let first = newest(&empty).await;
+        overwrite(&first, &LogCommitter, &OverwriteOptions::default(), given(&[(Some(2), "b")])).await.expect("over");
+        let second = newest(&first).await;
+        report(restore(&second, &LogCommitter, &first).await.expect("RST-1: remembered, so it is safe"));
+        let third = newest(&second).await;
+        assert_eq!(path(third.clone()).await, path(first.clone()).await, "RST-1");
+        overwrite(&third, &LogCommitter, &OverwriteOptions::default(), given(&[(Some(3), "c")])).await.expect("over");
+        clock.0.fetch_add(7 * 24 * 60 * 60 * 1000, Ordering::SeqCst);
+        let fourth = newest(&third).await;
+        let done = report(restore(&fourth, &LogCommitter, &first).await.expect("RST-1: forgotten, so it is copied"));
+        assert_eq!((done.files_added, done.files_removed), (1, 1));
+        let fifth = newest(&fourth).await;
+        assert_ne!(path(fifth.clone()).await, path(first.clone()).await, "RST-1");
+        let old = root.resolve(&path(first).await).expect("path");
+        root.delete(&old).await.expect("a vacuum that had begun");
+        assert_eq!(found(&fifth).await, owned(&row), "RST-1");
+    }
+}
+
+#[tokio::test]
+async fn clustering_columns_have_statistics_wherever_they_stand() {
+    let base = table("id long, name string", SystemClock::shared()).await;
+    let few = [("delta.dataSkippingNumIndexedCols", "1")];
+    let ready = upgraded(&base, &["clustering", "domainMetadata"], &few).await;
+    let configuration = r#"{"clusteringColumns":[["name"]]}"#.to_owned();
+    let domain = DomainMetadata { domain: "delta.clustering".into(), configuration, removed: false };
+    let actions = vec![Action::Domain(domain)];
+    let staged = Staged { operation: Operation::new("CLUSTER BY"), actions, reads: Reads::Nothing };
+    transact(Base::On(Arc::clone(&ready)), staged, &LogCommitter).await.expect("clustered");
+    let clustered = newest(&ready).await;
+    append(&clustered, &LogCommitter, &AppendOptions::default(), given(&[(Some(1), "a")])).await.expect("append");
+    let files = newest(&clustered).await.files().await.expect("files");
+    let stats = files.iter().next().and_then(|add| add.stats.clone()).expect("statistics");
+    assert!(stats.contains(r#""name":"a""#) && stats.contains(r#""id":1"#), "COM-13: {stats}");
+    let other: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let other = RecordBatch::try_from_iter([("other", other)]).expect("batch");
+    let replaced = OverwriteOptions { overwrite_schema: true, ..OverwriteOptions::default() };
+    let input = Input::from_batches(other.schema(), vec![other]);
+    let error = overwrite(&newest(&clustered).await, &LogCommitter, &replaced, input).await.expect_err("clusters");
+    assert_eq!((error.kind(), error.object()), (ErrorKind::Unsupported, Some("column name")));
 }
 
 #[tokio::test]
