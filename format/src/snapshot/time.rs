@@ -125,14 +125,14 @@ mod tests {
         put(&root, 1, 2_000, "").await;
         put(&root, 2, 3_000, "").await;
         for (ms, found) in [(1_000, (0, 1_000)), (2_999, (1, 2_000)), (3_000, (2, 3_000))] {
-            assert_eq!(at(&root, At::Timestamp(ms)).await.expect("LOG-11"), found);
-            assert_eq!(at(&root, At::NewestBy(ms)).await.expect("LOG-11"), found);
+            assert_eq!(at(&root, At::Timestamp(ms)).await.expect("LOG-15"), found);
+            assert_eq!(at(&root, At::NewestBy(ms)).await.expect("LOG-15"), found);
         }
-        let late = at(&root, At::Timestamp(3_001)).await.expect_err("LOG-11");
+        let late = at(&root, At::Timestamp(3_001)).await.expect_err("LOG-15");
         assert!(late.kind() == ErrorKind::NotFound && late.message().contains("1970-01-01"), "{late}");
-        assert_eq!(at(&root, At::NewestBy(3_001)).await.expect("LOG-11"), (2, 3_000));
+        assert_eq!(at(&root, At::NewestBy(3_001)).await.expect("LOG-15"), (2, 3_000));
         for asked in [At::Timestamp(999), At::NewestBy(999)] {
-            assert_eq!(at(&root, asked).await.expect_err("LOG-11").kind(), ErrorKind::NotFound);
+            assert_eq!(at(&root, asked).await.expect_err("LOG-15").kind(), ErrorKind::NotFound);
         }
         let newest = Snapshot::load(root.clone(), At::Latest, SystemClock::shared()).await.expect("newest");
         newest.write_checkpoint().await.expect("checkpoint");
@@ -154,8 +154,8 @@ mod tests {
         );
         put(&root, 2, begins, &definition(&enablement)).await;
         put(&root, 3, begins + 10, "").await;
-        assert_eq!(at(&root, At::Timestamp(begins + 9)).await.expect("LOG-11"), (2, begins));
-        assert_eq!(at(&root, At::Timestamp(begins - 1)).await.expect("LOG-11").0, 1, "among those before alone");
+        assert_eq!(at(&root, At::Timestamp(begins + 9)).await.expect("LOG-15"), (2, begins));
+        assert_eq!(at(&root, At::Timestamp(begins - 1)).await.expect("LOG-15").0, 1, "among those before alone");
         assert_eq!(
             at(&root, At::Timestamp(2_500)).await.expect_err("LOG-9: files count there").kind(),
             ErrorKind::NotFound
@@ -163,6 +163,6 @@ mod tests {
         put(&root, 4, begins + 20, &definition("\"delta.enableInCommitTimestamps\":\"false\"")).await;
         let (version, time) = at(&root, At::Latest).await.expect("newest");
         assert!(version == 4 && time < begins, "LOG-9: switched off, files count again");
-        assert_eq!(at(&root, At::NewestBy(begins)).await.expect("LOG-11").0, 4);
+        assert_eq!(at(&root, At::NewestBy(begins)).await.expect("LOG-15").0, 4);
     }
 }
