@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lake_format::action::{Action, Metadata, Protocol};
-use lake_format::protocol::{check_read, check_write};
+use lake_format::protocol::{TableProperties, check_read, check_write};
 use lake_format::schema::{StructType, parse_schema};
+use lake_format::transaction::Marks;
 use lake_format::{At, ClockRef, Result, Snapshot, TableRoot};
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ pub struct TableHead {
     pub metadata: Metadata,
     /// The columns.
     pub schema: Arc<StructType>,
+    /// What its versions have counted up to.
+    pub marks: Marks,
 }
 
 impl TableHead {
@@ -37,13 +40,15 @@ impl TableHead {
             protocol: snapshot.protocol().clone(),
             metadata: snapshot.metadata().clone(),
             schema: Arc::clone(snapshot.schema()),
+            marks: Marks::of(&snapshot)?,
         })
     }
 
     /// The table after one more commit.
     ///
     /// # Errors
-    /// `Unsupported` or `Corrupt` when it would be one that Lake can't read or write.
+    /// `Unsupported` or `Corrupt` when it would be one that Lake can't read or write, `Invalid` for a commit without the
+    /// time or row ids that the table asks for.
     pub fn after(&self, actions: &[Action]) -> Result<Self> {
         let mut next = Self { version: self.version + 1, ..self.clone() };
         for action in actions {
@@ -58,6 +63,8 @@ impl TableHead {
         }
         check_read(&next.protocol, &next.metadata)?;
         check_write(&next.protocol, &next.metadata, &next.schema)?;
+        let properties = TableProperties::parse(&next.metadata.configuration);
+        next.marks = self.marks.after(&next.protocol, &properties, actions)?;
         Ok(next)
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 pub use crate::conflict::{ReadSet, Reads};
 pub use crate::log::CommitBody;
 pub use committer::{CommitAnswer, Committer, LogCommitter};
+pub use stamp::Marks;
 pub use transact::{Base, check_deadline, check_rearrangement, transact};
 
 use crate::action::Action;

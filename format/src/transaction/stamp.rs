@@ -99,19 +99,19 @@ struct Mark {
     row_id_high_water_mark: i64,
 }
 
+fn mark_of(domain: &DomainMetadata) -> Result<i64> {
+    let mark: Mark = serde_json::from_str(&domain.configuration).map_err(|e| {
+        Error::corrupt("the table's mark of row ids can't be read").with_object(ROW_TRACKING_DOMAIN).with_source(e)
+    })?;
+    Ok(mark.row_id_high_water_mark)
+}
+
 /// Gives every new row an id above all that were given before, and every new file the version as that of its rows.
 /// A file that comes back keeps what it had.
 fn number_rows(actions: &mut Vec<Action>, ground: Ground<'_>) -> Result<()> {
     let domain = ground.head.and_then(|head| head.domain(ROW_TRACKING_DOMAIN));
     let before = match domain {
-        Some(domain) => {
-            let mark: Mark = serde_json::from_str(&domain.configuration).map_err(|e| {
-                Error::corrupt("the table's mark of row ids can't be read")
-                    .with_object(ROW_TRACKING_DOMAIN)
-                    .with_source(e)
-            })?;
-            mark.row_id_high_water_mark
-        }
+        Some(domain) => mark_of(domain)?,
         None => -1,
     };
     let version = i64::try_from(ground.version)
@@ -151,6 +151,77 @@ fn rows_of(add: &Add) -> Result<i64> {
             .with_object(add.path.clone())
             .with_hint("nothing was written; give the file statistics with numRecords")
     })
+}
+
+/// What the versions of a table have counted up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The newest version.
+    pub version: u64,
+    /// Its time, milliseconds since the epoch.
+    pub timestamp_ms: i64,
+    /// The highest row id given; -1 where none was.
+    pub row_id: i64,
+}
+
+impl Marks {
+    /// Those of `snapshot`.
+    ///
+    /// # Errors
+    /// `Corrupt` for a mark of row ids that is none.
+    pub fn of(snapshot: &Snapshot) -> Result<Self> {
+        let row_id = snapshot.domain(ROW_TRACKING_DOMAIN).map_or(Ok(-1), mark_of)?;
+        Ok(Self { version: snapshot.version(), timestamp_ms: snapshot.timestamp_ms(), row_id })
+    }
+
+    /// Those after a commit that another program stamped, if it carries all that a table of `protocol` and
+    /// `properties`, as they are after it, asks of the next version (COM-9, COM-10).
+    ///
+    /// # Errors
+    /// `Invalid` naming what is missing or wrong.
+    pub fn after(self, protocol: &Protocol, properties: &TableProperties, actions: &[Action]) -> Result<Self> {
+        let version = self.version + 1;
+        let own_ms = crate::log::in_commit_ms(actions);
+        if properties.in_commit_timestamps && has_feature(protocol, "inCommitTimestamp") {
+            let own_ms = own_ms.ok_or_else(|| Error::invalid("the commit lacks its inCommitTimestamp"))?;
+            if own_ms <= self.timestamp_ms {
+                let last = self.timestamp_ms;
+                return Err(Error::invalid(format!(
+                    "the inCommitTimestamp {own_ms} is not after {last}, the last one"
+                )));
+            }
+        }
+        let domain = actions.iter().find_map(|action| match action {
+            Action::Domain(domain) if domain.domain == ROW_TRACKING_DOMAIN => Some(domain),
+            _ => None,
+        });
+        let row_id = domain.map_or(Ok(self.row_id), mark_of).map_err(|e| Error::invalid(e.message()))?;
+        if row_id < self.row_id {
+            return Err(Error::invalid("the mark of row ids goes down").with_object(ROW_TRACKING_DOMAIN));
+        }
+        if has_feature(protocol, "rowTracking") && !properties.row_tracking_suspended {
+            for action in actions {
+                if let Action::Add(add) = action {
+                    self.check_ids(add, version, row_id).map_err(|e| e.with_object(add.path.clone()))?;
+                }
+            }
+        }
+        Ok(Self { version, timestamp_ms: own_ms.unwrap_or(self.timestamp_ms), row_id })
+    }
+
+    fn check_ids(self, add: &Add, version: u64, mark: i64) -> Result<()> {
+        let (Some(base), Some(of)) = (add.base_row_id, add.default_row_commit_version) else {
+            return Err(Error::invalid("a file joins without its baseRowId or defaultRowCommitVersion"));
+        };
+        let last = base.saturating_add(rows_of(add)?).saturating_sub(1);
+        let of = u64::try_from(of).map_err(|_| Error::invalid("a file joins as of a version below 0"))?;
+        if of > version || base < 0 || last > mark || (of == version && base <= self.row_id) {
+            return Err(Error::invalid(format!(
+                "a file joins with the row ids {base} to {last} of version {of}, which version {version} can't give out"
+            )));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +292,52 @@ mod tests {
         assert_eq!((ids(&stamped), mark(&stamped)), (vec![(Some(0), Some(0))], None), "what comes back keeps its ids");
         let error = stamp(&[add("d", None)], on(4)).err().expect("COM-10: no row count");
         assert_eq!((error.kind(), error.object()), (ErrorKind::Unsupported, Some("d")));
+    }
+
+    #[test]
+    fn what_others_stamped_is_checked() {
+        let on = [("delta.enableInCommitTimestamps", "true")];
+        let mut first = start(&["rowTracking", "domainMetadata", "inCommitTimestamp"], &on);
+        first.push(add("a", Some(3)));
+        let ground = Ground { head: None, version: 0, now_ms: 90, previous_ms: None };
+        let stamped = stamp(&first, ground).expect("stamped");
+        let info = |own_ms| {
+            let info = crate::action::CommitInfo { in_commit_timestamp: own_ms, ..Default::default() };
+            Action::CommitInfo(Box::new(info))
+        };
+        let table = head([vec![info(stamped.in_commit_ms)], stamped.actions].concat());
+        let marks = Marks::of(&table).expect("marks");
+        assert_eq!(marks, Marks { version: 0, timestamp_ms: 90, row_id: 2 });
+        let ground = Ground { head: Some(&table), version: 1, now_ms: 80, previous_ms: Some(90) };
+        let ours = stamp(&[add("b", Some(2)), add("empty", Some(0))], ground).expect("stamped");
+        let check = |own_ms, actions: &[Action]| {
+            let actions = [vec![info(own_ms)], actions.to_vec()].concat();
+            marks.after(table.protocol(), table.properties(), &actions)
+        };
+        let after = check(ours.in_commit_ms, &ours.actions).expect("COM-9, COM-10: ours");
+        assert_eq!(after, Marks { version: 1, timestamp_ms: 91, row_id: 4 });
+        let changed = |change: fn(&mut Add)| {
+            let mut actions = ours.actions.clone();
+            actions.iter_mut().for_each(|action| {
+                if let Action::Add(add) = action {
+                    change(add);
+                }
+            });
+            actions
+        };
+        let wrong = [
+            (None, ours.actions.clone(), "inCommitTimestamp"),
+            (Some(90), ours.actions.clone(), "not after 90"),
+            (Some(91), changed(|add| add.base_row_id = None), "baseRowId"),
+            (Some(91), changed(|add| add.base_row_id = Some(2)), "can't give out"),
+            (Some(91), changed(|add| add.base_row_id = Some(4)), "can't give out"),
+            (Some(91), changed(|add| add.default_row_commit_version = Some(2)), "can't give out"),
+            (Some(91), ours.actions[..1].to_vec(), "can't give out"),
+        ];
+        for (own_ms, actions, word) in wrong {
+            let error = check(own_ms, &actions).expect_err(word);
+            assert!(error.kind() == ErrorKind::Invalid && error.message().contains(word), "{word}: {error}");
+        }
     }
 
     #[test]

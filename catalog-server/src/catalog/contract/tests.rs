@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lake_catalog_api::{Bound, ColumnRule, Contract, Layer};
 use lake_format::action::{Action, Add, Metadata, Protocol, Remove};
 use lake_format::schema::{parse_declaration, write_schema};
+use lake_format::transaction::Marks;
 
 use super::super::head::TableHead;
 use super::{Case, UpstreamState, check_contract, judge};
@@ -19,6 +20,7 @@ fn head(declaration: &str) -> TableHead {
         protocol: Protocol { min_reader_version: 1, min_writer_version: 2, ..Protocol::default() },
         metadata: Metadata { id: "x".into(), schema_string: write_schema(&schema), ..Metadata::default() },
         schema: Arc::new(schema),
+        marks: Marks { version: 3, timestamp_ms: 0, row_id: -1 },
     }
 }
 
