@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::DeletionVectorDescriptor;
+
 /// A live data file. Its key is the path with the identity of its deletion vector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,31 +45,4 @@ pub struct Add {
 
 pub(super) fn yes() -> bool {
     true
-}
-
-/// Where the deleted rows of a file are listed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeletionVectorDescriptor {
-    /// `u` relative file, `p` absolute file, `i` inline.
-    pub storage_type: String,
-    /// Encoded location or content.
-    pub path_or_inline_dv: String,
-    /// Byte offset in the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offset: Option<i32>,
-    /// Size of the serialised bitmap.
-    pub size_in_bytes: i32,
-    /// Number of deleted rows.
-    pub cardinality: i64,
-}
-
-impl DeletionVectorDescriptor {
-    /// Identity of the vector, the second part of a file's key.
-    pub fn unique_id(&self) -> String {
-        match self.offset {
-            Some(offset) => format!("{}{}@{offset}", self.storage_type, self.path_or_inline_dv),
-            None => format!("{}{}", self.storage_type, self.path_or_inline_dv),
-        }
-    }
 }
