@@ -71,7 +71,7 @@ pub(crate) fn stored_range(offset: Option<u64>, size_bytes: usize) -> std::ops::
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_stored(bytes: &[u8], offset: Option<u64>, size_bytes: usize) -> std::result::Result<&[u8], String> {
+pub(crate) fn check_stored(bytes: &[u8], offset: Option<u64>, size_bytes: usize) -> std::result::Result<&[u8], String> {
     let sized = |bytes: &[u8]| field(bytes).is_some_and(|size| size as usize == size_bytes);
     let body = match offset {
         Some(1) => match bytes.split_first() {
@@ -144,7 +144,7 @@ mod tests {
             let range = stored_range(offset, size);
             let piece = &bytes[range.start as usize..range.end as usize];
             let bitmap = check_stored(piece, offset, size).expect("whole");
-            assert_eq!(descriptor.decode(bitmap).expect("DV-2"), *vector);
+            assert_eq!(descriptor.decode(bitmap, "here").expect("DV-2"), *vector);
             for at in 0..piece.len() {
                 let mut broken = piece.to_vec();
                 broken[at] ^= 0x40;

@@ -13,7 +13,8 @@ use super::partition_value::encode_path;
 use crate::error::{Error, Result};
 
 pub use bitmap::DeletionVector;
-pub use file::{VectorFile, check_stored};
+pub use file::VectorFile;
+pub(crate) use file::{check_stored, stored_range};
 
 /// More serialised bytes than this are taken for damage: enough for every second row of a file of 250 million.
 pub const MOST_VECTOR_BYTES: usize = 32 << 20;
@@ -124,7 +125,7 @@ impl DeletionVectorDescriptor {
                 return Err(self.wrong(format!("it has {} bytes, not {size_bytes}", bytes.len())));
             }
             bytes.truncate(size_bytes);
-            return self.decode(&bytes).map(VectorLocation::Inline);
+            return self.decode(&bytes, &self.short_name()).map(VectorLocation::Inline);
         };
         let offset = match self.offset.map(u64::try_from).transpose() {
             Ok(offset) => offset.filter(|&offset| offset > 0),
@@ -133,26 +134,33 @@ impl DeletionVectorDescriptor {
         Ok(VectorLocation::File { log_path, offset, size_bytes })
     }
 
-    /// Decodes the vector's serialised bitmap and checks it against the descriptor (DV-2).
+    /// Decodes the vector's serialised bitmap, found at `place`, and checks it against the descriptor (DV-2).
     ///
     /// # Errors
     /// `Corrupt`, saying what is wrong.
-    pub fn decode(&self, bytes: &[u8]) -> Result<DeletionVector> {
-        let vector = portable::decode(bytes).map_err(|what| self.wrong(what))?;
+    pub fn decode(&self, bytes: &[u8], place: &str) -> Result<DeletionVector> {
+        let vector = portable::decode(bytes).map_err(|what| damaged(what, place))?;
         if Ok(vector.len()) != u64::try_from(self.cardinality) {
-            return Err(self.wrong(format!("it holds {} rows, not {}", vector.len(), self.cardinality)));
+            return Err(damaged(format!("it holds {} rows, not {}", vector.len(), self.cardinality), place));
         }
         Ok(vector)
     }
 
-    /// An error about this vector.
-    pub(crate) fn wrong(&self, what: impl std::fmt::Display) -> Error {
-        let id = self.unique_id();
-        let name = if id.len() > 100 { format!("{}…", id.chars().take(100).collect::<String>()) } else { id };
-        Error::corrupt(format!("a deletion vector is damaged: {what}"))
-            .with_object(name)
-            .with_hint("the rows of its data file can't be told from deleted ones; read a version before it was written")
+    fn wrong(&self, what: impl std::fmt::Display) -> Error {
+        damaged(what, &self.short_name())
     }
+
+    fn short_name(&self) -> String {
+        let id = self.unique_id();
+        if id.len() > 100 { format!("{}…", id.chars().take(100).collect::<String>()) } else { id }
+    }
+}
+
+/// An error about a vector found at `place`.
+pub(crate) fn damaged(what: impl std::fmt::Display, place: &str) -> Error {
+    Error::corrupt(format!("a deletion vector is damaged: {what}"))
+        .with_object(place)
+        .with_hint("its data file's rows can't be told from deleted ones; read a version before the vector was written")
 }
 
 /// The file of a relative vector, below the table's root and not percent-encoded.

@@ -6,8 +6,10 @@ use crate::error::Result;
 
 /// Portable: a 64-bit count of 32-bit bitmaps, each behind the upper half of its rows.
 const PORTABLE: u32 = 1_681_511_377;
-/// Older: a 32-bit count of 32-bit bitmaps, each behind its size; the first has the rows below 2^32, and so on.
+/// Older: a 32-bit count of 32-bit bitmaps, each behind its size; the first has the rows below 2^32, and so on. The
+/// protocol's own example has these numbers, but not the bitmaps, in big-endian order.
 const SIZED: u32 = 1_681_511_376;
+const SIZED_BIG_ENDIAN: u32 = SIZED.swap_bytes();
 
 /// What a 32-bit bitmap starts with: without runs, and with them.
 const NO_RUNS: u32 = 12_346;
@@ -43,9 +45,10 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded<DeletionVector> {
                 bitmap(&mut input, key, &mut vector)?;
             }
         }
-        SIZED => {
-            for key in 0..u64::from(input.u32()?) {
-                let size = input.u32()? as usize;
+        SIZED | SIZED_BIG_ENDIAN => {
+            let own = |number: u32| if magic == SIZED { number } else { number.swap_bytes() };
+            for key in 0..u64::from(own(input.u32()?)) {
+                let size = own(input.u32()?) as usize;
                 let mut inner = Input(input.take(size)?);
                 bitmap(&mut inner, key, &mut vector)?;
                 inner.end()?;
