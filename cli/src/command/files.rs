@@ -44,7 +44,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
 }
 
 fn row(add: &Add) -> Vec<Value> {
-    let rows = add.stats.as_deref().and_then(Stats::parse).and_then(|stats| stats.num_records);
+    let rows = add.live_records();
     vec![
         Value::from(add.path.clone()),
         Value::from(add.size),

@@ -138,16 +138,9 @@ impl Rewriter {
             schema: Arc::clone(self.snapshot.schema()),
             partition_columns: self.snapshot.partition_columns().to_vec(),
         };
-        let file = |add: &Arc<Add>| ScanFile {
-            path: add.path.clone(),
-            // A wrong size is found out on opening.
-            size_bytes: u64::try_from(add.size).unwrap_or(0),
-            partition_values: add.partition_values.clone(),
-            num_records: None,
-            stats: None,
-        };
         let request = ScanRequest { columns, ..ScanRequest::default() };
-        ScanPlan::of_files(table, &request, group.files.iter().map(file).collect())
+        let files = group.files.iter().map(|add| ScanFile::of(add)).collect::<Result<_>>()?;
+        ScanPlan::of_files(table, &request, files)
     }
 
     /// Batches small enough that those in flight take little of the memory, even where rows are wide.

@@ -43,6 +43,30 @@ pub struct Add {
     pub clustering_provider: Option<String>,
 }
 
+impl Add {
+    /// Rows in the file, deleted ones included, where its statistics tell. The rest of them is skipped over.
+    pub fn num_records(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Count {
+            #[serde(rename = "numRecords")]
+            num_records: Option<u64>,
+        }
+        let stats = self.stats.as_deref().filter(|text| text.trim_start().starts_with('{'))?;
+        serde_json::from_str::<Count>(stats).ok()?.num_records
+    }
+
+    /// Rows of the file that are not deleted, where its statistics tell (DV-4).
+    pub fn live_records(&self) -> Option<u64> {
+        live(self.num_records(), self.deletion_vector.as_ref())
+    }
+}
+
+/// What a vector leaves of `rows`. A vector of more rows than there are proves the count wrong.
+pub(crate) fn live(rows: Option<u64>, vector: Option<&DeletionVectorDescriptor>) -> Option<u64> {
+    let Some(vector) = vector else { return rows };
+    rows?.checked_sub(vector.deleted_rows().ok()?)
+}
+
 pub(super) fn yes() -> bool {
     true
 }

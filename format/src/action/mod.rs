@@ -17,6 +17,7 @@ mod txn;
 use serde::{Deserialize, Serialize};
 
 pub use add::Add;
+pub(crate) use add::live;
 pub use commit_info::CommitInfo;
 pub use deletion_vector::{DeletionVector, DeletionVectorDescriptor};
 pub use domain::DomainMetadata;

@@ -6,6 +6,7 @@ mod plan;
 mod prune;
 mod read;
 mod row_groups;
+mod selection;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::columnar::FileKind;
-use crate::error::Result;
+use crate::action::{Add, DeletionVectorDescriptor};
+use crate::error::{Error, Result};
 use crate::expr::Predicate;
 use crate::schema::StructType;
 use crate::snapshot::Snapshot;
@@ -52,7 +54,7 @@ pub struct ScanTable {
 }
 
 /// One data file to be read. A plain value: tasks carry it to where it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFile {
     /// Path as the log has it, percent-encoded.
     pub path: String,
@@ -60,12 +62,39 @@ pub struct ScanFile {
     pub size_bytes: u64,
     /// Partition column to value as text.
     pub partition_values: BTreeMap<String, Option<String>>,
-    /// Rows, where the statistics tell.
+    /// Rows in the file, deleted ones included, where the statistics tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_records: Option<u64>,
     /// Statistics, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<String>,
+    /// Rows of the file that are deleted and must not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_vector: Option<DeletionVectorDescriptor>,
+}
+
+impl ScanFile {
+    /// The file that an `add` brought.
+    ///
+    /// # Errors
+    /// `Corrupt` for an impossible size.
+    pub fn of(add: &Add) -> Result<Self> {
+        let size_bytes = u64::try_from(add.size)
+            .map_err(|_| Error::corrupt(format!("a data file of {} bytes", add.size)).with_object(add.path.clone()))?;
+        Ok(Self {
+            path: add.path.clone(),
+            size_bytes,
+            partition_values: add.partition_values.clone(),
+            num_records: add.num_records(),
+            stats: add.stats.clone(),
+            deletion_vector: add.deletion_vector.clone(),
+        })
+    }
+
+    /// Rows that a scan gives, where the statistics tell (DV-4).
+    pub fn live_records(&self) -> Option<u64> {
+        crate::action::live(self.num_records, self.deletion_vector.as_ref())
+    }
 }
 
 /// What planning left out, and why.
@@ -133,8 +162,8 @@ impl Snapshot {
     /// Plans a scan of this version: finds the files that can hold wanted rows. Reads no data file.
     ///
     /// # Errors
-    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Unsupported` for
-    /// files with deletion vectors, `Corrupt` for an impossible size.
+    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Corrupt` for an
+    /// impossible size.
     pub async fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
         let table = ScanTable {
             root: self.root().clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use futures::stream::BoxStream;
@@ -11,9 +11,12 @@ use tokio::sync::mpsc;
 
 use super::layout::Layout;
 use super::row_groups;
+use super::selection::{self, LiveRows};
 use super::shared::Shared;
 use super::{ScanFile, ScanPlan};
+use crate::action::DeletionVector;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::read_deletion_vector;
 use crate::store::parquet::{ParquetFile, ReadColumns};
 
 /// Batches of a file that wait for the consumer.
@@ -156,18 +159,35 @@ async fn read_file(
 ) -> Result<()> {
     let root = &shared.table.root;
     let path = root.resolve(&file.path)?;
-    let opened = ParquetFile::open(root, &path, Some(file.size_bytes)).await;
-    let parquet = opened.map_err(|error| gone(error, shared.table.version, &root.name_of(&path)))?;
+    let version = shared.table.version;
+    let open = async {
+        let opened = ParquetFile::open(root, &path, Some(file.size_bytes)).await;
+        opened.map_err(|error| gone(error, version, &root.name_of(&path)))
+    };
+    let (parquet, vector) = futures::try_join!(open, deleted_rows(shared, file))?;
     let layout = Layout::new(shared, file, &parquet)?;
-    let groups = row_groups::to_read(shared, &layout, &parquet);
-    if groups.as_ref().is_some_and(Vec::is_empty) {
+    let mut rows = row_groups::to_read(shared, &layout, &parquet);
+    if let Some(vector) = &vector {
+        selection::check(vector, parquet.num_rows(), parquet.name())?;
+        rows = selection::without_long_runs(&rows, vector);
+    }
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows = limit.filter(|_| shared.predicate.is_none()).and_then(|rows| usize::try_from(rows).ok());
-    let mut reader = parquet.read(ReadColumns::Roots(layout.roots.clone()), groups, options.batch_rows, rows)?;
+    // Deleted rows are decoded too, unless many follow each other.
+    let deleted = vector.as_ref().map_or(0, |vector| vector.len());
+    let most = limit.filter(|_| shared.predicate.is_none()).map(|rows| rows.saturating_add(deleted));
+    let most = most.and_then(|rows| usize::try_from(rows).ok());
+    let mut reader = parquet.read_rows(ReadColumns::Roots(layout.roots.clone()), &rows, options.batch_rows, most)?;
     let (plan, name, filter) = (Arc::clone(shared), parquet.name().to_owned(), options.exact_filter);
-    let finish = Arc::new(move |batch: RecordBatch| layout.finish(&plan, &name, &batch, filter));
-    let version = shared.table.version;
+    let live = vector.map(|vector| Mutex::new(LiveRows::new(rows, vector)));
+    let finish = Arc::new(move |batch: RecordBatch| {
+        let batch = match &live {
+            Some(live) => live.lock().unwrap_or_else(PoisonError::into_inner).of(&batch, &name)?,
+            None => batch,
+        };
+        layout.finish(&plan, &name, &batch, filter)
+    });
     while let Some(batches) = reader.next(&finish).await.map_err(|e| gone(e, version, parquet.name()))? {
         for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
             if sender.send(Ok(Some(batch))).await.is_err() {
@@ -176,6 +196,11 @@ async fn read_file(
         }
     }
     Ok(())
+}
+
+async fn deleted_rows(shared: &Shared, file: &ScanFile) -> Result<Option<Arc<DeletionVector>>> {
+    let Some(descriptor) = &file.deletion_vector else { return Ok(None) };
+    Ok(Some(Arc::new(read_deletion_vector(&shared.table.root, descriptor).await?)))
 }
 
 /// A file that the log lists and the store lacks.

@@ -1,5 +1,7 @@
 //! Which row groups of a file can hold wanted rows, by the Parquet statistics.
 
+use std::ops::Range;
+
 use arrow_schema::{DataType as ArrowType, Field};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::basic::{ColumnOrder, Type as PhysicalType};
@@ -8,21 +10,26 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use super::adapt::{Adapter, Origin};
 use super::layout::{Layout, Stored};
 use super::prune::PredicateColumns;
+use super::selection;
 use super::shared::Shared;
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Scalar, Verdict, judge, scalar_at};
 use crate::store::parquet::ParquetFile;
 
-/// Positions of the row groups that must be read; `None` for all.
-pub(super) fn to_read(shared: &Shared, layout: &Layout, file: &ParquetFile) -> Option<Vec<usize>> {
-    let predicate = shared.predicate.as_ref()?;
+/// The rows that must be read, by position in the file: those of the row groups that can match.
+pub(super) fn to_read(shared: &Shared, layout: &Layout, file: &ParquetFile) -> Vec<Range<u64>> {
+    let Some(predicate) = &shared.predicate else { return selection::all(file.num_rows()) };
     let columns = PredicateColumns::new(predicate, shared);
-    let groups = file.metadata().row_groups();
-    let can_match = |group: &RowGroupMetaData| {
+    let mut rows = Vec::new();
+    let mut start = 0_u64;
+    for group in file.metadata().row_groups() {
+        let end = start.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
         let bounds = GroupBounds { shared, layout, columns: &columns, file, group };
-        judge(predicate, &bounds) != Verdict::NoneTrue
-    };
-    let kept: Vec<usize> = (0..groups.len()).filter(|&i| can_match(&groups[i])).collect();
-    (kept.len() < groups.len()).then_some(kept)
+        if judge(predicate, &bounds) != Verdict::NoneTrue {
+            selection::push(&mut rows, start..end);
+        }
+        start = end;
+    }
+    rows
 }
 
 struct GroupBounds<'a> {

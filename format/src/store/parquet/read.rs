@@ -1,5 +1,6 @@
 //! One Parquet file, opened: its footer checked, its columns decoded row group by row group.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -8,10 +9,12 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUni
 use futures::FutureExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection, RowSelector,
+};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::basic::{CompressionCodec, Type as PhysicalType};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::from_parquet;
@@ -105,6 +108,42 @@ impl ParquetFile {
         batch_rows: usize,
         limit: Option<usize>,
     ) -> Result<BatchReader> {
+        self.start(columns, row_groups, None, batch_rows, limit)
+    }
+
+    /// Rows of the file, by its footer.
+    pub fn num_rows(&self) -> u64 {
+        let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
+        self.metadata().row_groups().iter().map(rows).fold(0, u64::saturating_add)
+    }
+
+    /// As [`ParquetFile::read`], of the `rows` alone: ranges of positions in the whole file, ascending, not empty and
+    /// with a gap between any two. Row groups without such rows are left out; of the others only wanted pages are
+    /// fetched where the file has an index of them that was loaded.
+    ///
+    /// # Errors
+    /// `Corrupt` when the parts do not fit together.
+    pub fn read_rows(
+        &self,
+        columns: ReadColumns,
+        rows: &[Range<u64>],
+        batch_rows: usize,
+        limit: Option<usize>,
+    ) -> Result<BatchReader> {
+        let Some((groups, selection)) = select(self.metadata().row_groups(), rows) else {
+            return Err(Error::corrupt("the Parquet file has more rows than can be read").with_object(self.name()));
+        };
+        self.start(columns, Some(groups), selection, batch_rows, limit)
+    }
+
+    fn start(
+        &self,
+        columns: ReadColumns,
+        row_groups: Option<Vec<usize>>,
+        selection: Option<RowSelection>,
+        batch_rows: usize,
+        limit: Option<usize>,
+    ) -> Result<BatchReader> {
         let build = || {
             let mut builder =
                 ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone())
@@ -120,6 +159,9 @@ impl ParquetFile {
             if let Some(row_groups) = row_groups {
                 builder = builder.with_row_groups(row_groups);
             }
+            if let Some(selection) = selection {
+                builder = builder.with_row_selection(selection);
+            }
             if let Some(limit) = limit {
                 builder = builder.with_limit(limit);
             }
@@ -129,6 +171,36 @@ impl ParquetFile {
         let groups = built.map_err(|e| from_parquet(e, &self.name))?;
         Ok(BatchReader { groups, current: None, name: self.name.clone() })
     }
+}
+
+/// The row groups that hold some of `rows`, and which of their rows those are; `None` for all of them.
+fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<(Vec<usize>, Option<RowSelection>)> {
+    let (mut kept, mut selectors) = (Vec::new(), Vec::new());
+    let (mut start, mut at) = (0_u64, 0);
+    for (i, group) in groups.iter().enumerate() {
+        let end = start.checked_add(u64::try_from(group.num_rows()).ok()?)?;
+        let mut next = start;
+        while let Some(range) = rows.get(at).filter(|range| range.start < end) {
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                selectors.push(RowSelector::skip(usize::try_from(from - next).ok()?));
+                selectors.push(RowSelector::select(usize::try_from(to - from).ok()?));
+                next = to;
+            }
+            if range.end > end {
+                break;
+            }
+            at += 1;
+        }
+        if next > start {
+            selectors.push(RowSelector::skip(usize::try_from(end - next).ok()?));
+            kept.push(i);
+        }
+        start = end;
+    }
+    selectors.retain(|selector| selector.row_count > 0);
+    let whole = selectors.iter().all(|selector| !selector.skip);
+    Some((kept, (!whole).then(|| RowSelection::from(selectors))))
 }
 
 /// Batches of one file in order. Bytes are fetched here, decoding happens on a blocking thread.
