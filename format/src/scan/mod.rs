@@ -2,12 +2,14 @@
 
 pub(crate) mod adapt;
 mod layout;
+mod pages;
 mod plan;
 mod prune;
 mod read;
 mod row_groups;
 mod selection;
 mod shared;
+mod stored_bounds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

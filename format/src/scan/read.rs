@@ -10,7 +10,8 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::layout::Layout;
-use super::row_groups;
+use super::stored_bounds::StoredFile;
+use super::{pages, row_groups};
 use super::selection::{self, LiveRows};
 use super::shared::Shared;
 use super::{ScanFile, ScanPlan};
@@ -164,9 +165,18 @@ async fn read_file(
         let opened = ParquetFile::open(root, &path, Some(file.size_bytes)).await;
         opened.map_err(|error| gone(error, version, &root.name_of(&path)))
     };
-    let (parquet, vector) = futures::try_join!(open, deleted_rows(shared, file))?;
+    let (mut parquet, vector) = futures::try_join!(open, deleted_rows(shared, file))?;
     let layout = Layout::new(shared, file, &parquet)?;
-    let mut rows = row_groups::to_read(shared, &layout, &parquet);
+    let mut rows = selection::all(parquet.num_rows());
+    if let Some(predicate) = &shared.predicate {
+        let stored = StoredFile { shared, layout: &layout, file: &parquet };
+        // Statistics that the decoder stumbles over prove nothing.
+        let groups = std::panic::catch_unwind(AssertUnwindSafe(|| row_groups::to_read(stored, predicate)));
+        rows = groups.unwrap_or(rows);
+        if let Some((indexed, narrowed)) = pages::narrow(stored, predicate, &rows).await {
+            (parquet, rows) = (indexed, narrowed);
+        }
+    }
     if let Some(vector) = &vector {
         selection::check(vector, parquet.num_rows(), parquet.name())?;
         rows = selection::without_long_runs(&rows, vector);

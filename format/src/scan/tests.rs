@@ -34,6 +34,7 @@ fn planned(table: ScanTable, request: &ScanRequest, live: &[Arc<Add>]) -> Result
     Ok(planner.finish())
 }
 
+mod pages;
 mod vectors;
 
 fn schema(declaration: &str) -> Arc<StructType> {

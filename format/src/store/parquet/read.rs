@@ -82,6 +82,16 @@ impl ParquetFile {
         Ok(Self { reader, metadata, name })
     }
 
+    pub(super) fn reader(&self) -> &ObjectReader {
+        &self.reader
+    }
+
+    /// The same file by another form of its footer.
+    pub(super) fn with_metadata(&self, metadata: Arc<ParquetMetaData>) -> Option<Self> {
+        let metadata = std::panic::catch_unwind(AssertUnwindSafe(|| arrow_metadata(metadata))).ok()?.ok()?;
+        Some(Self { metadata, ..self.clone() })
+    }
+
     /// The footer.
     pub fn metadata(&self) -> &Arc<ParquetMetaData> {
         self.metadata.metadata()
