@@ -48,6 +48,10 @@ pub struct WriteContext {
     pub data_change: bool,
     /// Bytes of rows and pages held in memory, by estimate.
     pub max_buffered_bytes: usize,
+    /// Rows after which a row group of a file ends.
+    pub row_group_rows: usize,
+    /// Rows after which a page ends.
+    pub page_rows: usize,
 }
 
 impl WriteContext {
@@ -59,7 +63,18 @@ impl WriteContext {
         properties: TableProperties,
         clock: ClockRef,
     ) -> Self {
-        Self { root, schema, partition_columns, properties, clock, data_change: true, max_buffered_bytes: 256 << 20 }
+        let ParquetOptions { row_group_rows, page_rows, .. } = ParquetOptions::default();
+        Self {
+            root,
+            schema,
+            partition_columns,
+            properties,
+            clock,
+            data_change: true,
+            max_buffered_bytes: 256 << 20,
+            row_group_rows,
+            page_rows,
+        }
     }
 }
 
@@ -114,7 +129,12 @@ impl DataWriter {
         Ok(Self {
             conformer: Conformer::new(&context.schema)?,
             leaves: leaves(&context.schema, &layout, &context.properties),
-            options: ParquetOptions { compression: compression(codec)?, ..ParquetOptions::default() },
+            options: ParquetOptions {
+                compression: compression(codec)?,
+                row_group_rows: context.row_group_rows,
+                page_rows: context.page_rows,
+                ..ParquetOptions::default()
+            },
             suffix: suffix(codec),
             layout,
             context,

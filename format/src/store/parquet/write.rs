@@ -95,13 +95,14 @@ impl ParquetWriter {
         }
         let mut start = 0;
         while start < batch.num_rows() {
-            let rows = (batch.num_rows() - start).min(GATHER_ROWS);
+            let most = self.options.row_group_rows.clamp(1, GATHER_ROWS);
+            let rows = (batch.num_rows() - start).min(most.saturating_sub(self.gathered_rows).max(1));
             let piece = batch.slice(start, rows);
             start += rows;
             self.gathered_rows += rows;
             self.gathered_bytes += batch_bytes(&piece);
             self.gathered.push(piece);
-            if self.gathered_rows >= GATHER_ROWS || self.gathered_bytes >= GATHER_BYTES {
+            if self.gathered_rows >= most || self.gathered_bytes >= GATHER_BYTES {
                 self.encode().await?;
             }
         }
