@@ -15,7 +15,7 @@ use crate::store::parquet::ParquetFile;
 /// An index that is not at hand is fetched when the columns to be read are at least this many times as large.
 const WORTH: u64 = 8;
 /// Fewer rows are read in whole.
-const LEAST_ROWS: u64 = 1 << 10;
+const LEAST_ROWS: u64 = 1 << 9;
 
 /// Narrows `rows` to those of pages that can match. Gives the file with the index by which only those are fetched;
 /// `None` when the index is missing, doubtful or of no use.

@@ -213,7 +213,7 @@ pub async fn random_table(rng: &mut SplitMix64) -> Known {
     let mut rows = Vec::new();
     let mut actions = Vec::new();
     let mut next_id = 0;
-    for count in [2_600, 700, 120, 7] {
+    for count in [1_300, 260, 60, 7] {
         let batch = random_rows(rng, next_id, count);
         next_id += count as i64;
         let properties = TableProperties::parse(&empty.metadata().configuration);
@@ -224,7 +224,7 @@ pub async fn random_table(rng: &mut SplitMix64) -> Known {
             properties,
             SystemClock::shared(),
         );
-        context.row_group_rows = *rng.pick(&[150, 1_300, 10_000]).unwrap_or(&1_300);
+        context.row_group_rows = *rng.pick(&[150, 700, 10_000]).unwrap_or(&700);
         context.page_rows = *rng.pick(&[9, 40, 200]).unwrap_or(&40);
         let mut writer = DataWriter::new(context).expect("writer");
         writer.write(batch.clone()).await.expect("written");
@@ -258,10 +258,10 @@ async fn delete_some(
         let batches: Vec<RecordBatch> =
             plan.stream_file(&file, ReadOptions::default()).try_collect().await.expect("ids");
         let ids = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
-        let (per_mille, run) = (*rng.pick(&[3, 100, 700]).unwrap_or(&3), rng.below(2_000));
+        let (per_mille, run) = (*rng.pick(&[3, 100, 700]).unwrap_or(&3), rng.below(1_000));
         let gone: Vec<(u64, i64)> = (0..)
             .zip(ids)
-            .filter(|(row, _)| rng.chance(per_mille) || (run..run + 400).contains(row))
+            .filter(|(row, _)| rng.chance(per_mille) || (run..run + 300).contains(row))
             .collect();
         gone.iter().for_each(|(_, id)| live[*id as usize] = false);
         let vector: DeletionVector = gone.iter().map(|(row, _)| *row).collect();
