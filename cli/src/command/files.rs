@@ -1,7 +1,6 @@
 //! `lake files`: the data files of a table.
 
 use lake_format::action::Add;
-use lake_format::action::stats::Stats;
 use serde_json::{Value, json};
 
 use crate::context::Context;

@@ -102,7 +102,7 @@ async fn optimize_reads_through_vectors_and_removes_files_with_them() {
     wanted.sort_by_key(DeletionVectorDescriptor::unique_id);
     assert_eq!(removed, wanted);
     let checkpoint = table.snapshot().write_checkpoint().await.expect("checkpoint");
-    assert_eq!(checkpoint.version, table.snapshot().version());
+    assert_eq!(checkpoint.version(), table.snapshot().version());
     let travelled = table.at(At::Version(old)).await.expect("time travel");
     assert_eq!(rows(&travelled).await, text(after.iter().copied()));
 }

@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 
 use arrow_array::ArrayRef;
 use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use super::selection;
 use super::stored_bounds::{Leaf, Place, StoredFile, bound};
@@ -115,7 +116,7 @@ impl Pages {
         let (columns, offsets) = (metadata.column_index()?, metadata.offset_index()?);
         let index = columns.get(group)?.get(leaf.leaf)?;
         let locations = offsets.get(group)?.get(leaf.leaf)?.page_locations();
-        if index.num_pages() != locations.len() as u64 {
+        if *index == ColumnIndexMetaData::NONE || index.num_pages() != locations.len() as u64 {
             return None;
         }
         let starts: Vec<u64> =
