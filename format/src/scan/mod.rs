@@ -7,6 +7,7 @@ mod plan;
 mod prune;
 mod read;
 mod row_groups;
+mod row_ids;
 mod selection;
 mod shared;
 mod stored_bounds;
@@ -28,6 +29,7 @@ use crate::store::TableRoot;
 
 pub use adapt::read_schema;
 pub use read::ReadOptions;
+pub use row_ids::{ROW_COMMIT_VERSION, ROW_ID, RowTracking};
 
 /// What is asked of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +40,11 @@ pub struct ScanRequest {
     pub predicate: Option<Predicate>,
     /// No more rows than this.
     pub limit: Option<u64>,
+    /// Whether each row's stable id comes along, as the column [`ROW_ID`] behind the others.
+    pub row_ids: bool,
+    /// Whether the version that last changed each row comes along, as the column [`ROW_COMMIT_VERSION`] behind the
+    /// others.
+    pub row_commit_versions: bool,
     /// Whether the plan's files carry all their statistics, which costs reading them.
     pub statistics: bool,
 }
@@ -53,6 +60,8 @@ pub struct ScanTable {
     pub schema: Arc<StructType>,
     /// Logical names of its partition columns.
     pub partition_columns: Vec<String>,
+    /// How it keeps the ids of its rows, where it tracks them.
+    pub row_tracking: Option<RowTracking>,
 }
 
 /// One data file to be read. A plain value: tasks carry it to where it is read.
@@ -73,6 +82,12 @@ pub struct ScanFile {
     /// Rows of the file that are deleted and must not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_vector: Option<DeletionVectorDescriptor>,
+    /// Id of the first row, where the table tracks rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_row_id: Option<i64>,
+    /// Version of the rows that have none of their own, where the table tracks rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_row_commit_version: Option<i64>,
 }
 
 impl ScanFile {
@@ -90,6 +105,8 @@ impl ScanFile {
             num_records: add.num_records(),
             stats: add.stats.clone(),
             deletion_vector: add.deletion_vector.clone(),
+            base_row_id: add.base_row_id,
+            default_row_commit_version: add.default_row_commit_version,
         })
     }
 
@@ -161,18 +178,24 @@ impl ScanPlan {
 }
 
 impl Snapshot {
-    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads no data file.
-    ///
-    /// # Errors
-    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Corrupt` for an
-    /// impossible size.
-    pub async fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
-        let table = ScanTable {
+    /// The table at this version, for scans of chosen files.
+    pub fn scan_table(&self) -> ScanTable {
+        ScanTable {
             root: self.root().clone(),
             version: self.version(),
             schema: Arc::clone(self.schema()),
             partition_columns: self.partition_columns().to_vec(),
-        };
+            row_tracking: RowTracking::of(self.protocol(), self.metadata()),
+        }
+    }
+
+    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads no data file.
+    ///
+    /// # Errors
+    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Unsupported`
+    /// for row ids of a table without them, `Corrupt` for an impossible size.
+    pub async fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
+        let table = self.scan_table();
         let plan = || async {
             let mut planner = plan::Planner::new(table.clone(), request)?;
             let mut batches = self.batches(FileKind::Add, &planner.stats_wanted());

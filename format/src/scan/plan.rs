@@ -95,6 +95,8 @@ impl Planner {
             num_records: batch.num_records(row).and_then(|rows| u64::try_from(rows).ok()),
             stats: if self.statistics { batch.stats_json(row).map(Cow::into_owned) } else { None },
             deletion_vector: add.deletion_vector,
+            base_row_id: add.base_row_id,
+            default_row_commit_version: add.default_row_commit_version,
         }
     }
 

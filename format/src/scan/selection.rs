@@ -1,7 +1,6 @@
 //! Which rows of a file are decoded, by position in the whole file, and which of those are deleted.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBufferBuilder;
@@ -82,28 +81,55 @@ pub(super) fn without_long_runs(rows: &[Range<u64>], vector: &DeletionVector) ->
     both(rows, &kept)
 }
 
-/// Drops deleted rows from batches that come in the file's order.
+/// Tells the positions of decoded rows, which come in the file's order, and drops deleted ones.
 pub(super) struct LiveRows {
     positions: Positions,
-    vector: Arc<DeletionVector>,
+    vector: Option<DeletionVector>,
 }
 
 impl LiveRows {
     /// `rows` are those that are decoded.
-    pub(super) fn new(rows: Vec<Range<u64>>, vector: Arc<DeletionVector>) -> Self {
+    pub(super) fn new(rows: Vec<Range<u64>>, vector: Option<DeletionVector>) -> Self {
         Self { positions: Positions::new(rows), vector }
     }
 
-    /// The rows of the next batch that are not deleted.
+    /// The rows of the next batch that are not deleted, and where they stand.
     ///
     /// # Errors
     /// `Corrupt` when there are more rows than were selected.
-    pub(super) fn of(&mut self, batch: &RecordBatch, name: &str) -> Result<RecordBatch> {
+    pub(super) fn of(&mut self, batch: RecordBatch, name: &str) -> Result<(RecordBatch, Vec<Range<u64>>)> {
         let positions = self.positions.take(batch.num_rows() as u64, name)?;
-        let Some(mask) = live(&positions, &self.vector) else { return Ok(batch.clone()) };
-        filter_record_batch(batch, &mask)
-            .map_err(|e| Error::internal("deleted rows could not be dropped").with_object(name).with_source(e))
+        let Some(vector) = &self.vector else { return Ok((batch, positions)) };
+        let Some(mask) = live(&positions, vector) else { return Ok((batch, positions)) };
+        let kept = filter_record_batch(&batch, &mask)
+            .map_err(|e| Error::internal("deleted rows could not be dropped").with_object(name).with_source(e))?;
+        Ok((kept, without(&positions, vector)))
     }
+
+    /// Fails when rows that were selected have not come.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub(super) fn check_end(&self, name: &str) -> Result<()> {
+        if self.positions.is_at_end() {
+            return Ok(());
+        }
+        Err(Error::corrupt("a data file holds fewer rows than its footer says").with_object(name))
+    }
+}
+
+/// `rows` without those that are deleted.
+fn without(rows: &[Range<u64>], vector: &DeletionVector) -> Vec<Range<u64>> {
+    let mut left = Vec::new();
+    for range in rows {
+        let mut next = range.start;
+        for deleted in vector.ranges_from(range.start).take_while(|deleted| deleted.start < range.end) {
+            push(&mut left, next..deleted.start);
+            next = deleted.end;
+        }
+        push(&mut left, next..range.end.max(next));
+    }
+    left
 }
 
 /// The positions of decoded rows, handed out batch by batch.
@@ -116,6 +142,10 @@ pub(super) struct Positions {
 impl Positions {
     pub(super) fn new(rows: Vec<Range<u64>>) -> Self {
         Self { rows: rows.into_iter(), current: 0..0 }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.current.is_empty() && self.rows.as_slice().is_empty()
     }
 
     /// Positions of the next `count` rows.
@@ -196,6 +226,10 @@ mod tests {
                 let rows: Vec<u64> = taken.iter().cloned().flatten().collect();
                 let mask = live(&taken, &deleted);
                 let is_live = |at: usize| mask.as_ref().is_none_or(|mask| mask.value(at));
+                prop_assert_eq!(
+                    without(&taken, &deleted).into_iter().flatten().collect::<Vec<_>>(),
+                    rows.iter().copied().filter(|&row| !deleted.contains(row)).collect::<Vec<_>>()
+                );
                 left.extend(rows.iter().enumerate().filter(|&(at, _)| is_live(at)).map(|(_, row)| *row));
             }
             prop_assert!(positions.take(1, "x").is_err());

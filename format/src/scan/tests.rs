@@ -34,7 +34,9 @@ fn planned(table: ScanTable, request: &ScanRequest, live: &[Arc<Add>]) -> Result
     Ok(planner.finish())
 }
 
+mod budget;
 mod pages;
+mod row_ids;
 mod vectors;
 
 fn schema(declaration: &str) -> Arc<StructType> {
@@ -66,6 +68,7 @@ impl Table {
             version: 7,
             schema: schema(declaration),
             partition_columns: partitions.iter().map(|name| (*name).to_owned()).collect(),
+            row_tracking: None,
         };
         Self { table, live: Vec::new() }
     }

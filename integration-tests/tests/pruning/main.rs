@@ -1,4 +1,4 @@
-//! Leaving out files, row groups, pages and deleted rows never changes an answer.
+//! Leaving out files, row groups, pages and deleted rows never changes an answer (SCN-1).
 //!
 //! `LAKE_PRUNING_CASES` is the number of random predicates (600 by default) and `LAKE_PRUNING_SEED` where they begin;
 //! a failure says which seed brings it back. `LAKE_PRUNING_TABLES` names a folder of tables that others wrote, as

@@ -47,6 +47,7 @@ fn between(column: &str, from: i64, to: i64) -> Predicate {
     ])
 }
 
+/// SCN-1
 #[tokio::test]
 async fn pages_that_cannot_match_are_not_decoded() {
     let mut table = Table::new(MANY, &[]);
@@ -122,6 +123,7 @@ fn index_of(bytes: &[u8]) -> std::ops::Range<usize> {
     columns.map(|column| column.column_index_offset().unwrap() as usize).min().unwrap()..footer
 }
 
+/// SCN-2
 #[tokio::test]
 async fn a_damaged_index_of_pages_changes_no_answer() {
     let mut table = Table::new(MANY, &[]);

@@ -179,7 +179,7 @@ impl ParquetFile {
         };
         let built = std::panic::catch_unwind(AssertUnwindSafe(build)).map_err(|_| gave_up(&self.name))?;
         let groups = built.map_err(|e| from_parquet(e, &self.name))?;
-        Ok(BatchReader { groups, current: None, name: self.name.clone() })
+        Ok(BatchReader { groups, current: None, step_bytes: STEP_BYTES, name: self.name.clone() })
     }
 }
 
@@ -217,10 +217,17 @@ fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<(Vec<usize
 pub struct BatchReader {
     groups: ParquetRecordBatchStream<ObjectReader>,
     current: Option<ParquetRecordBatchReader>,
+    step_bytes: usize,
     name: String,
 }
 
 impl BatchReader {
+    /// Hands batches out as soon as they come to `bytes`, so that not many more are held at once.
+    #[must_use]
+    pub fn in_steps_of(self, bytes: usize) -> Self {
+        Self { step_bytes: bytes.clamp(1, STEP_BYTES), ..self }
+    }
+
     /// The next batches, each sent through `each` on the blocking thread; `None` at the end.
     ///
     /// # Errors
@@ -240,8 +247,8 @@ impl BatchReader {
                 }
                 continue;
             };
-            let (name, each) = (self.name.clone(), Arc::clone(each));
-            let step = tokio::task::spawn_blocking(move || decode_step(reader, each.as_ref(), &name)).await;
+            let (name, each, step_bytes) = (self.name.clone(), Arc::clone(each), self.step_bytes);
+            let step = tokio::task::spawn_blocking(move || decode_step(reader, each.as_ref(), step_bytes, &name)).await;
             let (reader, batches) = match step {
                 Ok(step) => step?,
                 Err(error) if error.is_panic() => return Err(gave_up(&self.name)),
@@ -260,10 +267,11 @@ type Step<T> = (Option<ParquetRecordBatchReader>, Vec<T>);
 fn decode_step<T>(
     mut reader: ParquetRecordBatchReader,
     each: &dyn Fn(RecordBatch) -> Result<T>,
+    step_bytes: usize,
     name: &str,
 ) -> Result<Step<T>> {
     let (mut done, mut bytes) = (Vec::new(), 0);
-    while bytes < STEP_BYTES {
+    while bytes < step_bytes {
         let Some(batch) = reader.next() else { return Ok((None, done)) };
         let batch = batch.map_err(|e| from_parquet(e.into(), name))?;
         bytes += batch.get_array_memory_size().max(1);

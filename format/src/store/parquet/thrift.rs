@@ -176,6 +176,7 @@ impl Input<'_> {
 mod tests {
     use super::*;
 
+    /// SCN-3
     #[test]
     fn counts_that_can_not_be_true_are_seen() {
         // Row groups without end; a schema list, a binary and a struct inside structs.
