@@ -119,7 +119,11 @@ mod tests {
             ("added twice", false, vec![goes("a"), comes("c", 1), comes("%63", 1)]),
             ("deleted rows are not moved", true, vec![goes_with(&vector), comes("c", 4)]),
             ("deleted rows come back", false, vec![goes_with(&vector), comes("c", 6)]),
-            ("rows are deleted", false, vec![goes("b"), Action::Add(Box::new(with(file("b", Some(3), false), &vector)))]),
+            (
+                "rows are deleted",
+                false,
+                vec![goes("b"), Action::Add(Box::new(with(file("b", Some(3), false), &vector)))],
+            ),
             ("added as data as well", false, vec![goes("a"), comes("c", 2), data("%63")]),
         ];
         for (what, proved, actions) in cases {

@@ -52,10 +52,8 @@ async fn delete(table: &mut Table, at: usize, gone: impl IntoIterator<Item = u64
         writer_features: features(),
     };
     let after = Add { deletion_vector: Some(descriptor), data_change: true, ..Add::clone(&add) };
-    let mut actions = vec![
-        Action::Remove(Box::new(Remove::of(&add, snapshot.clock().now_ms(), true))),
-        Action::Add(Box::new(after)),
-    ];
+    let mut actions =
+        vec![Action::Remove(Box::new(Remove::of(&add, snapshot.clock().now_ms(), true))), Action::Add(Box::new(after))];
     if snapshot.protocol() != &protocol {
         actions.push(Action::Protocol(protocol));
     }

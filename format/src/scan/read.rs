@@ -11,16 +11,16 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::layout::Layout;
-use super::stored_bounds::StoredFile;
-use super::{pages, row_groups};
 use super::row_ids::RowIds;
 use super::selection::{self, LiveRows};
 use super::shared::Shared;
+use super::stored_bounds::StoredFile;
 use super::{ScanFile, ScanPlan};
+use super::{pages, row_groups};
 use crate::action::DeletionVector;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::read_deletion_vector;
 use crate::store::parquet::{ParquetFile, ReadColumns};
+use crate::store::read_deletion_vector;
 
 /// Batches of a file that wait for the consumer.
 const WAITING_BATCHES: usize = 4;

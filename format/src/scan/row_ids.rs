@@ -166,8 +166,11 @@ impl Source {
             let offset = if self.wanted == Wanted::RowId { i64::try_from(position).ok() } else { Some(0) };
             let value = self.base.zip(offset).and_then(|(base, offset)| base.checked_add(offset));
             value.ok_or_else(|| {
-                Error::corrupt(format!("a row of a data file has no {}, though the table tracks rows", self.wanted.name()))
-                    .with_object(name)
+                Error::corrupt(format!(
+                    "a row of a data file has no {}, though the table tracks rows",
+                    self.wanted.name()
+                ))
+                .with_object(name)
             })
         };
         let positions = positions.iter().cloned().flatten().enumerate();

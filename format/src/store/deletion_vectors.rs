@@ -36,9 +36,9 @@ async fn get_range(root: &TableRoot, path: &Path, range: std::ops::Range<u64>) -
     let answer = match root.store().get_opts(path, options).await {
         Ok(answer) => answer,
         Err(error @ object_store::Error::NotFound { .. }) => {
-            return Err(Error::not_found("a file of deletion vectors is gone").with_source(error).with_hint(
-                "vacuum may have removed it: read a newer version, or restore the file from a backup",
-            ));
+            return Err(Error::not_found("a file of deletion vectors is gone")
+                .with_source(error)
+                .with_hint("vacuum may have removed it: read a newer version, or restore the file from a backup"));
         }
         // Stores refuse a range that begins behind the end, each in its own words.
         Err(error) => match root.head(path).await? {

@@ -103,7 +103,8 @@ fn pruned_answers_equal_unpruned_ones_in_tables_of_others() {
         let tally = runtime.block_on(async {
             let known = foreign(path).await;
             let mut rng = SplitMix64::new(seed);
-            ask(&mut rng, &known, cases.div_ceil(found.len() as u64), &format!("{name}, LAKE_PRUNING_SEED={seed}")).await
+            ask(&mut rng, &known, cases.div_ceil(found.len() as u64), &format!("{name}, LAKE_PRUNING_SEED={seed}"))
+                .await
         });
         tallies.insert(name, tally);
     }
@@ -163,8 +164,7 @@ async fn ask(rng: &mut SplitMix64, known: &Known, cases: u64, hint: &str) -> Tal
 fn expected(known: &Known, found: &[Leaf], predicate: &Predicate, twice: bool) -> RecordBatch {
     let mask = evaluate(predicate, &known.rows).expect("a fitting predicate");
     if twice {
-        let row_by_row: BooleanArray =
-            (0..known.rows.num_rows()).map(|row| truth(predicate, found, row)).collect();
+        let row_by_row: BooleanArray = (0..known.rows.num_rows()).map(|row| truth(predicate, found, row)).collect();
         assert_eq!(row_by_row, mask, "{predicate:?}");
     }
     filter_record_batch(&known.rows, &mask).expect("one flag per row")

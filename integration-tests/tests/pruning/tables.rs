@@ -161,7 +161,10 @@ fn partitions(rng: &mut SplitMix64, rows: usize) -> Vec<(String, ArrayRef)> {
     let of = |name: &str, array: ArrayRef| (name.to_owned(), array);
     vec![
         of("p_text", Arc::new(StringArray::from_iter(combination.iter().map(|&c| text[c])))),
-        of("p_int", Arc::new(Int32Array::from_iter(combination.iter().map(|&c| [Some(-7), None, Some(0), Some(7)][c])))),
+        of(
+            "p_int",
+            Arc::new(Int32Array::from_iter(combination.iter().map(|&c| [Some(-7), None, Some(0), Some(7)][c]))),
+        ),
         of("p_day", Arc::new(Date32Array::from_iter(combination.iter().map(|&c| day[c])))),
         of(
             "p_at",
@@ -175,7 +178,10 @@ fn partitions(rng: &mut SplitMix64, rows: usize) -> Vec<(String, ArrayRef)> {
                     .expect("in range"),
             ),
         ),
-        of("p_flag", Arc::new(BooleanArray::from_iter(combination.iter().map(|&c| [Some(true), Some(false), None, None][c])))),
+        of(
+            "p_flag",
+            Arc::new(BooleanArray::from_iter(combination.iter().map(|&c| [Some(true), Some(false), None, None][c]))),
+        ),
     ]
 }
 
@@ -259,10 +265,8 @@ async fn delete_some(
             plan.stream_file(&file, ReadOptions::default()).try_collect().await.expect("ids");
         let ids = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
         let (per_mille, run) = (*rng.pick(&[3, 100, 700]).unwrap_or(&3), rng.below(1_000));
-        let gone: Vec<(u64, i64)> = (0..)
-            .zip(ids)
-            .filter(|(row, _)| rng.chance(per_mille) || (run..run + 300).contains(row))
-            .collect();
+        let gone: Vec<(u64, i64)> =
+            (0..).zip(ids).filter(|(row, _)| rng.chance(per_mille) || (run..run + 300).contains(row)).collect();
         gone.iter().for_each(|(_, id)| live[*id as usize] = false);
         let vector: DeletionVector = gone.iter().map(|(row, _)| *row).collect();
         add.deletion_vector = Some(DeletionVectorDescriptor::inline(&vector).expect("small"));

@@ -54,9 +54,7 @@ fn paths_of_vectors_are_made_as_the_protocol_says() {
         };
         descriptor.locate()
     };
-    let file = |log_path: &str, offset| {
-        VectorLocation::File { log_path: log_path.to_owned(), offset, size_bytes: 40 }
-    };
+    let file = |log_path: &str, offset| VectorLocation::File { log_path: log_path.to_owned(), offset, size_bytes: 40 };
     let name = "deletion_vector_d2c639aa-8816-431a-aaf6-d3fe2512ff61.bin";
     assert_eq!(of("u", "ab^-aqEH.-t@S}K{vb[*k^", Some(4)).expect("prefix"), file(&format!("ab/{name}"), Some(4)));
     assert_eq!(of("u", "^-aqEH.-t@S}K{vb[*k^", None).expect("no prefix"), file(name, None));

@@ -20,7 +20,8 @@ impl Table {
 
 fn many(rows: i64) -> RecordBatch {
     let mut noise = SplitMix64::new(3);
-    let text = StringArray::from_iter((0..rows).map(|i| (i % 7 > 0).then(|| format!("text {:016x}", noise.next_u64()))));
+    let text =
+        StringArray::from_iter((0..rows).map(|i| (i % 7 > 0).then(|| format!("text {:016x}", noise.next_u64()))));
     let lists = arrow_array::ListArray::from_iter_primitive::<Int32Type, _, _>(
         (0..rows).map(|i| (i % 5 > 0).then(|| (0..i % 4).map(|v| Some(v as i32)))),
     );
@@ -136,7 +137,9 @@ async fn a_damaged_index_of_pages_changes_no_answer() {
     damages.push((0..index.len()).map(|_| noise.next_u64() as u8).collect());
     // Moved by one byte, and cut in the middle.
     damages.push([&[0], &bytes[index.start..index.end - 1]].concat());
-    damages.push([&bytes[index.start..index.start + index.len() / 2], &vec![0; index.len() - index.len() / 2][..]].concat());
+    damages.push(
+        [&bytes[index.start..index.start + index.len() / 2], &vec![0; index.len() - index.len() / 2][..]].concat(),
+    );
     for (at, damage) in damages.into_iter().enumerate() {
         let mut broken = bytes.clone();
         broken[index.clone()].copy_from_slice(&damage);
