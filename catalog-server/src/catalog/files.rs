@@ -2,7 +2,8 @@
 
 use futures::{StreamExt, TryStreamExt};
 use lake_catalog_api::Detail;
-use lake_format::action::{Action, Add};
+use lake_format::action::deletion_vector::VectorLocation;
+use lake_format::action::{Action, Add, DeletionVectorDescriptor};
 use lake_format::{Error, Result, TableRoot};
 
 /// Files that are looked at at once.
@@ -31,18 +32,33 @@ fn added(action: &Action) -> Option<&Add> {
 }
 
 async fn problem(root: &TableRoot, add: &Add) -> Result<Option<String>> {
-    let path = root.resolve(&add.path)?;
-    let info = root.head(&path).await.map_err(|e| {
-        Error::unavailable("the store does not say whether a new data file is there")
-            .with_object(add.path.clone())
-            .with_hint("nothing was committed; send the same request again")
-            .with_source(e)
-    })?;
-    Ok(match info {
-        None => Some(format!("{} is not there", add.path)),
-        Some(info) if u64::try_from(add.size) != Ok(info.size_bytes) => {
-            Some(format!("{} has {} bytes, not {}", add.path, info.size_bytes, add.size))
+    let log_path = add.path.as_str();
+    match size_of(root, log_path).await? {
+        None => return Ok(Some(format!("{log_path} is not there"))),
+        Some(bytes) if u64::try_from(add.size) != Ok(bytes) => {
+            return Ok(Some(format!("{log_path} has {bytes} bytes, not {}", add.size)));
+        }
+        Some(_) => {}
+    }
+    let located = add.deletion_vector.as_ref().map(DeletionVectorDescriptor::locate).transpose()?;
+    let Some(VectorLocation::File { log_path, offset, size_bytes }) = located else { return Ok(None) };
+    Ok(match size_of(root, &log_path).await? {
+        None => Some(format!("{log_path} is not there")),
+        Some(bytes) if bytes < offset.unwrap_or(0).saturating_add(size_bytes as u64) => {
+            Some(format!("{log_path} has {bytes} bytes and so not the deletion vector that the commit names"))
         }
         Some(_) => None,
     })
+}
+
+/// Bytes of a file as the log names it; `None` when it is not there.
+async fn size_of(root: &TableRoot, log_path: &str) -> Result<Option<u64>> {
+    let path = root.resolve(log_path)?;
+    let info = root.head(&path).await.map_err(|e| {
+        Error::unavailable("the store does not say whether a new data file is there")
+            .with_object(log_path)
+            .with_hint("nothing was committed; send the same request again")
+            .with_source(e)
+    })?;
+    Ok(info.map(|info| info.size_bytes))
 }

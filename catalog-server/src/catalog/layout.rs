@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use lake_format::action::stats::Stats;
 use lake_format::action::{Action, Add};
 use lake_format::replay::FileKey;
 
@@ -67,13 +66,13 @@ fn is_proved(actions: &[Action], live: &[Arc<Add>]) -> bool {
 }
 
 fn rows_of(add: &Add) -> Option<u64> {
-    Stats::parse(add.stats.as_deref()?)?.num_records.and_then(|rows| u64::try_from(rows).ok())
+    add.live_records()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lake_format::action::Remove;
+    use lake_format::action::{DeletionVectorDescriptor, Remove};
 
     fn file(path: &str, rows: Option<u64>, data_change: bool) -> Add {
         let stats = rows.map(|rows| format!("{{\"numRecords\":{rows}}}"));
@@ -93,6 +92,14 @@ mod tests {
     fn a_move_is_proved_by_live_removes_and_equal_row_counts() {
         let live = [("a", Some(2)), ("b", Some(3)), ("no stats", None), ("empty", Some(0))]
             .map(|(path, rows)| Arc::new(file(path, rows, true)));
+        let vector = DeletionVectorDescriptor::inline(&[1, 4].into_iter().collect()).expect("small");
+        let with = |add: Add, vector: &DeletionVectorDescriptor| Add { deletion_vector: Some(vector.clone()), ..add };
+        let mut live = live.to_vec();
+        live.push(Arc::new(with(file("dv", Some(6), true), &vector)));
+        let goes_with = |vector: &DeletionVectorDescriptor| {
+            let remove = Remove::of(&with(file("dv", None, true), vector), 0, false);
+            Action::Remove(Box::new(remove))
+        };
         let data = |path: &str| Action::Add(Box::new(file(path, Some(9), true)));
         let cases: Vec<(&str, bool, Vec<Action>)> = vec![
             ("compaction", true, vec![goes("a"), goes("b"), comes("c", 5)]),
@@ -110,6 +117,13 @@ mod tests {
             ("a live file comes again", false, vec![goes("a"), comes("b", 2)]),
             ("removed twice", false, vec![goes("a"), goes("%61"), comes("c", 4)]),
             ("added twice", false, vec![goes("a"), comes("c", 1), comes("%63", 1)]),
+            ("deleted rows are not moved", true, vec![goes_with(&vector), comes("c", 4)]),
+            ("deleted rows come back", false, vec![goes_with(&vector), comes("c", 6)]),
+            (
+                "rows are deleted",
+                false,
+                vec![goes("b"), Action::Add(Box::new(with(file("b", Some(3), false), &vector)))],
+            ),
             ("added as data as well", false, vec![goes("a"), comes("c", 2), data("%63")]),
         ];
         for (what, proved, actions) in cases {

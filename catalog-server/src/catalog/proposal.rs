@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use lake_catalog_api::CommitRequest;
+use lake_format::action::deletion_vector::VectorLocation;
 use lake_format::action::partition_value::decode_path;
 use lake_format::action::{Action, Add, CommitInfo, DeletionVectorDescriptor};
 use lake_format::log::{CommitBody, parse_commit};
@@ -150,11 +151,8 @@ fn check_add(root: &TableRoot, add: &Add, after: &TableHead) -> Result<()> {
     if add.size < 0 {
         return Err(invalid("a file of negative size").with_object(add.path.clone()));
     }
-    if add.deletion_vector.is_some() {
-        return Err(Error::unsupported(
-            "the table feature \"deletionVectors\" can't be committed by this version of Lake",
-        )
-        .with_object(add.path.clone()));
+    if let Some(vector) = &add.deletion_vector {
+        check_vector(root, add, vector, after)?;
     }
     for column in add.partition_values.keys() {
         if !after.metadata.partition_columns.contains(column) {
@@ -162,6 +160,23 @@ fn check_add(root: &TableRoot, add: &Add, after: &TableHead) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file with deleted rows: readers are told to expect such, the vector makes sense, its file is below the root, and
+/// the rows that are left can be counted.
+fn check_vector(root: &TableRoot, add: &Add, vector: &DeletionVectorDescriptor, after: &TableHead) -> Result<()> {
+    let wrong = |what: &str| invalid(what).with_object(add.path.clone());
+    if !after.protocol.writer_features.iter().flatten().any(|name| name == "deletionVectors") {
+        return Err(wrong("a file has a deletion vector, but the table does not list the feature deletionVectors"));
+    }
+    let located = vector.locate().map_err(|e| wrong(&format!("a deletion vector is wrong: {}", e.message())))?;
+    if let VectorLocation::File { log_path, .. } = located {
+        root.resolve(&log_path).map_err(|e| outside(&log_path, &e))?;
+    }
+    match add.live_records() {
+        Some(_) => Ok(()),
+        None => Err(wrong("a file has a deletion vector, but its statistics do not count as many rows (numRecords)")),
+    }
 }
 
 /// A new file's path: relative, below the root, and not in the log.

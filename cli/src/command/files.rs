@@ -1,7 +1,6 @@
 //! `lake files`: the data files of a table.
 
 use lake_format::action::Add;
-use lake_format::action::stats::Stats;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -44,7 +43,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
 }
 
 fn row(add: &Add) -> Vec<Value> {
-    let rows = add.stats.as_deref().and_then(Stats::parse).and_then(|stats| stats.num_records);
+    let rows = add.live_records();
     vec![
         Value::from(add.path.clone()),
         Value::from(add.size),

@@ -15,7 +15,7 @@ use arrow::array::{Array, RecordBatch};
 use futures::{StreamExt, stream};
 use lake_format::action::Add;
 use lake_format::protocol::TableProperties;
-use lake_format::scan::{ReadOptions, ScanFile, ScanPlan, ScanRequest, ScanTable};
+use lake_format::scan::{ReadOptions, ScanFile, ScanPlan, ScanRequest};
 use lake_format::write::{DataWriter, WriteContext, Written};
 use lake_format::{Error, Result, Snapshot, TableRoot};
 
@@ -132,22 +132,9 @@ impl Rewriter {
 
     /// A scan of the files' `columns`, all when `None`.
     fn scan(&self, group: &FileGroup, columns: Option<Vec<String>>) -> Result<ScanPlan> {
-        let table = ScanTable {
-            root: self.snapshot.root().clone(),
-            version: self.snapshot.version(),
-            schema: Arc::clone(self.snapshot.schema()),
-            partition_columns: self.snapshot.partition_columns().to_vec(),
-        };
-        let file = |add: &Arc<Add>| ScanFile {
-            path: add.path.clone(),
-            // A wrong size is found out on opening.
-            size_bytes: u64::try_from(add.size).unwrap_or(0),
-            partition_values: add.partition_values.clone(),
-            num_records: None,
-            stats: None,
-        };
         let request = ScanRequest { columns, ..ScanRequest::default() };
-        ScanPlan::of_files(table, &request, group.files.iter().map(file).collect())
+        let files = group.files.iter().map(|add| ScanFile::of(add)).collect::<Result<_>>()?;
+        ScanPlan::of_files(self.snapshot.scan_table(), &request, files)
     }
 
     /// Batches small enough that those in flight take little of the memory, even where rows are wide.
@@ -161,7 +148,7 @@ impl Rewriter {
         let fitting = (self.memory_bytes as u64 / 16) / row_bytes.max(1);
         let batch_rows =
             usize::try_from(fitting.clamp(LEAST_BATCH_ROWS, BATCH_ROWS)).unwrap_or(LEAST_BATCH_ROWS as usize);
-        ReadOptions { batch_rows, ..ReadOptions::default() }
+        ReadOptions { batch_rows, memory_bytes: self.memory_bytes / 8, ..ReadOptions::default() }
     }
 
     /// Where a writer ends a file by itself. The plan has chosen the rows of each file by the sizes that the log gives,

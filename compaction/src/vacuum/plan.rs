@@ -24,8 +24,6 @@ pub struct Reachable {
     pub live: HashSet<String>,
     /// Files that left the table less than the retention ago.
     pub remembered: HashSet<String>,
-    /// Some remembered file has a deletion vector in a file of its own.
-    pub remembers_vectors: bool,
     /// Names of the partition columns.
     pub partition_columns: Vec<String>,
     /// Another format's metadata is kept in `metadata/` beside the log.
@@ -66,7 +64,7 @@ pub fn plan(listing: &[VacuumFile], reachable: &Reachable, retention_ms: i64, no
         let kept = &mut plan.kept;
         let reason = if reachable.live.contains(&file.path) {
             &mut kept.live
-        } else if reachable.remembered.contains(&file.path) || rules.may_hold_vectors(&file.path) {
+        } else if reachable.remembered.contains(&file.path) {
             &mut kept.remembered
         } else if rules.is_foreign(&file.path) {
             &mut kept.foreign
@@ -121,12 +119,6 @@ impl<'a> Rules<'a> {
         };
         let metadata = self.reachable.keeps_metadata && path.starts_with("metadata/");
         metadata || is_hidden_name(name) || directories.split('/').enumerate().any(hidden_directory)
-    }
-
-    /// Which file belongs to which vector is not worked out: while one is remembered, all stay.
-    fn may_hold_vectors(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        self.reachable.remembers_vectors && name.starts_with("deletion_vector_") && name.ends_with(".bin")
     }
 
     fn is_foreign(&self, path: &str) -> bool {
@@ -219,14 +211,6 @@ mod tests {
         assert!(deleted(&["a/_change_data/c", "_change_data/.c"], &reachable).is_empty());
         let uniform = Reachable { keeps_metadata: true, ..Reachable::default() };
         assert_eq!(deleted(&["metadata/v1.json", "metadata2/x"], &uniform), ["metadata2/x"]);
-    }
-
-    #[test]
-    fn vectors_stay_while_a_remembered_file_may_need_one() {
-        let path = "ab/deletion_vector_3b1d0d5a-0000-0000-0000-000000000000.bin";
-        let remembers = Reachable { remembers_vectors: true, ..Reachable::default() };
-        assert!(deleted(&[path], &remembers).is_empty());
-        assert_eq!(deleted(&[path], &Reachable::default()), [path]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use lake_format::action::{Action, Remove};
+use lake_format::action::{Action, DeletionVectorDescriptor, Remove};
 use lake_format::log::{LogPath, list_log, read_commit};
 use lake_format::store::ObjectInfo;
 use lake_format::{Error, ErrorKind, Result, Snapshot, TableRoot};
@@ -184,15 +184,21 @@ async fn reachable(newest: &Snapshot, forgotten: &[Remove], retention_ms: i64, n
     };
     for add in newest.files().await?.iter() {
         reachable.live.insert(own_path(newest.root(), &add.path)?);
+        reachable.live.extend(vector_path(newest.root(), add.deletion_vector.as_ref())?);
     }
     let tombstones = newest.tombstones().await?;
     let removes = tombstones.iter().map(Arc::as_ref).chain(forgotten);
     for remove in removes.filter(|remove| remove.deletion_timestamp.unwrap_or(0) > since_ms) {
         reachable.remembered.insert(own_path(newest.root(), &remove.path)?);
-        // Vectors inside the log ("i") have no file.
-        reachable.remembers_vectors |= remove.deletion_vector.as_ref().is_some_and(|vector| vector.storage_type != "i");
+        reachable.remembered.extend(vector_path(newest.root(), remove.deletion_vector.as_ref())?);
     }
     Ok(reachable)
+}
+
+/// The file that a deletion vector is in, below the root; those inside the log have none.
+fn vector_path(root: &TableRoot, vector: Option<&DeletionVectorDescriptor>) -> Result<Option<String>> {
+    let log_path = vector.map(DeletionVectorDescriptor::log_path).transpose()?.flatten();
+    log_path.map(|log_path| own_path(root, &log_path)).transpose()
 }
 
 /// The file's path below the root. One that seems to lie elsewhere may be a file of ours under another spelling: nothing

@@ -3,4 +3,5 @@
 mod optimize;
 mod support;
 mod vacuum;
+mod vectors;
 mod zorder;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::DeletionVectorDescriptor;
+
 /// A live data file. Its key is the path with the identity of its deletion vector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,33 +43,30 @@ pub struct Add {
     pub clustering_provider: Option<String>,
 }
 
+impl Add {
+    /// Rows in the file, deleted ones included, where its statistics tell. The rest of them is skipped over.
+    pub fn num_records(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Count {
+            #[serde(rename = "numRecords")]
+            num_records: Option<u64>,
+        }
+        let stats = self.stats.as_deref().filter(|text| text.trim_start().starts_with('{'))?;
+        serde_json::from_str::<Count>(stats).ok()?.num_records
+    }
+
+    /// Rows of the file that are not deleted, where its statistics tell (DV-4).
+    pub fn live_records(&self) -> Option<u64> {
+        live(self.num_records(), self.deletion_vector.as_ref())
+    }
+}
+
+/// What a vector leaves of `rows`. A vector of more rows than there are proves the count wrong.
+pub(crate) fn live(rows: Option<u64>, vector: Option<&DeletionVectorDescriptor>) -> Option<u64> {
+    let Some(vector) = vector else { return rows };
+    rows?.checked_sub(vector.deleted_rows().ok()?)
+}
+
 pub(super) fn yes() -> bool {
     true
-}
-
-/// Where the deleted rows of a file are listed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeletionVectorDescriptor {
-    /// `u` relative file, `p` absolute file, `i` inline.
-    pub storage_type: String,
-    /// Encoded location or content.
-    pub path_or_inline_dv: String,
-    /// Byte offset in the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offset: Option<i32>,
-    /// Size of the serialised bitmap.
-    pub size_in_bytes: i32,
-    /// Number of deleted rows.
-    pub cardinality: i64,
-}
-
-impl DeletionVectorDescriptor {
-    /// Identity of the vector, the second part of a file's key.
-    pub fn unique_id(&self) -> String {
-        match self.offset {
-            Some(offset) => format!("{}{}@{offset}", self.storage_type, self.path_or_inline_dv),
-            None => format!("{}{}", self.storage_type, self.path_or_inline_dv),
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod add;
 pub mod columnar;
 mod commit_info;
+pub mod deletion_vector;
 mod domain;
 mod metadata;
 pub mod partition_value;
@@ -15,8 +16,10 @@ mod txn;
 
 use serde::{Deserialize, Serialize};
 
-pub use add::{Add, DeletionVectorDescriptor};
+pub use add::Add;
+pub(crate) use add::live;
 pub use commit_info::CommitInfo;
+pub use deletion_vector::{DeletionVector, DeletionVectorDescriptor};
 pub use domain::DomainMetadata;
 pub use metadata::{Metadata, TableFormat};
 pub use protocol::Protocol;

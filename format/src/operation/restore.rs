@@ -52,9 +52,9 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
     let back: Vec<Arc<Add>> = old_files.iter().filter(|add| !now.contains(&FileKey::of_add(add))).collect();
     let gone: Vec<Arc<Add>> = files.iter().filter(|add| !then.contains(&FileKey::of_add(add))).collect();
     check_present(target, &back).await?;
+    check_vectors_allowed(snapshot, &back)?;
     let (safe, at_risk) = by_risk(snapshot, back).await?;
     let copies = copied(snapshot, &at_risk).await?;
-
     let now_ms = snapshot.clock().now_ms();
     let mut actions = Vec::new();
     let metadata = restored_metadata(snapshot.metadata(), target.metadata());
@@ -93,14 +93,17 @@ fn restored_metadata(now: &Metadata, then: &Metadata) -> Metadata {
 
 async fn check_present(target: &Snapshot, files: &[Arc<Add>]) -> Result<()> {
     let check = |add: Arc<Add>| async move {
-        let path = target.root().resolve(&add.path)?;
-        if target.root().head(&path).await?.is_none() {
-            return Err(Error::not_found(format!(
-                "version {} can't be restored: a data file is gone",
-                target.version()
-            ))
-            .with_object(target.root().name_of(&path))
-            .with_hint("nothing was changed; vacuum removes files that only old versions need"));
+        let vector = add.deletion_vector.as_ref().map(|vector| vector.log_path()).transpose()?.flatten();
+        let wanted = [(Some(add.path.as_str()), "a data file"), (vector.as_deref(), "a file of deletion vectors")];
+        for (log_path, what) in wanted {
+            let Some(log_path) = log_path else { continue };
+            let path = target.root().resolve(log_path)?;
+            if target.root().head(&path).await?.is_none() {
+                let message = format!("version {} can't be restored: {what} is gone", target.version());
+                return Err(Error::not_found(message)
+                    .with_object(target.root().name_of(&path))
+                    .with_hint("nothing was changed; vacuum removes files that only old versions need"));
+            }
         }
         Ok(())
     };
@@ -162,4 +165,16 @@ async fn copy_of(snapshot: &Snapshot, add: &Add) -> Result<Add> {
     root.copy(&from, &root.child(&name)?).await?;
     let now_ms = snapshot.clock().now_ms();
     Ok(Add { path: encode_path(&name), modification_time: now_ms, ..add.clone() })
+}
+
+/// Files with deletion vectors may come back only while the protocol still tells readers to expect them.
+fn check_vectors_allowed(snapshot: &Snapshot, files: &[Arc<Add>]) -> Result<()> {
+    let lists = |features: &Option<Vec<String>>| features.iter().flatten().any(|name| name == "deletionVectors");
+    let Some(add) = files.iter().find(|add| add.deletion_vector.is_some()) else { return Ok(()) };
+    if lists(&snapshot.protocol().writer_features) {
+        return Ok(());
+    }
+    Err(Error::unsupported("a file with deleted rows can't come back: the table no longer lists \"deletionVectors\"")
+        .with_object(add.path.clone())
+        .with_hint("nothing was changed; enable the table feature deletionVectors first"))
 }

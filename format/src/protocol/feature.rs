@@ -51,7 +51,7 @@ pub const FEATURES: &[Feature] = &[
     writer("identityColumns", 6, Support::Unused),
     writer("allowColumnDefaults", 0, Support::Unused),
     writer("domainMetadata", 0, Support::Yes),
-    both("deletionVectors", 0, Support::Unused, Support::Unused),
+    both("deletionVectors", 0, Support::Yes, Support::Yes),
     both("timestampNtz", 0, Support::Yes, Support::Yes),
     both("vacuumProtocolCheck", 0, Support::Yes, Support::Yes),
     writer("rowTracking", 0, Support::Yes),

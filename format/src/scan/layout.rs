@@ -66,8 +66,15 @@ impl Layout {
         Ok(Self { columns, roots })
     }
 
-    /// A decoded batch as the scan's own: columns in place and of the table's types, rows filtered.
-    pub(super) fn finish(&self, shared: &Shared, name: &str, batch: &RecordBatch, filter: bool) -> Result<RecordBatch> {
+    /// A decoded batch as the scan's own: columns in place and of the table's types, row ids behind them, rows filtered.
+    pub(super) fn finish(
+        &self,
+        shared: &Shared,
+        name: &str,
+        batch: &RecordBatch,
+        row_ids: Vec<ArrayRef>,
+        filter: bool,
+    ) -> Result<RecordBatch> {
         let rows = batch.num_rows();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for ((stored, &at), target) in self.columns.iter().zip(&shared.needed).zip(shared.needed_schema.fields()) {
@@ -84,6 +91,7 @@ impl Layout {
                 }
             });
         }
+        columns.extend(row_ids);
         let whole = build(&shared.needed_schema, columns, rows, name)?;
         let kept = match &shared.predicate {
             Some(predicate) if filter => {
@@ -93,11 +101,12 @@ impl Layout {
             }
             _ => whole,
         };
-        let wanted = shared.output.fields().len();
-        if wanted == kept.num_columns() {
+        if shared.output.fields().len() == kept.num_columns() {
             return Ok(kept);
         }
-        build(&shared.output, kept.columns()[..wanted].to_vec(), kept.num_rows(), name)
+        let wanted = shared.output.fields().len() - shared.row_ids.len();
+        let columns = [&kept.columns()[..wanted], &kept.columns()[shared.needed.len()..]].concat();
+        build(&shared.output, columns, kept.num_rows(), name)
     }
 }
 

@@ -2,11 +2,15 @@
 
 pub(crate) mod adapt;
 mod layout;
+mod pages;
 mod plan;
 mod prune;
 mod read;
 mod row_groups;
+mod row_ids;
+mod selection;
 mod shared;
+mod stored_bounds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +20,8 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::columnar::FileKind;
-use crate::error::Result;
+use crate::action::{Add, DeletionVectorDescriptor};
+use crate::error::{Error, Result};
 use crate::expr::Predicate;
 use crate::schema::StructType;
 use crate::snapshot::Snapshot;
@@ -24,6 +29,7 @@ use crate::store::TableRoot;
 
 pub use adapt::read_schema;
 pub use read::ReadOptions;
+pub use row_ids::{ROW_COMMIT_VERSION, ROW_ID, RowTracking};
 
 /// What is asked of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +40,11 @@ pub struct ScanRequest {
     pub predicate: Option<Predicate>,
     /// No more rows than this.
     pub limit: Option<u64>,
+    /// Whether each row's stable id comes along, as the column [`ROW_ID`] behind the others.
+    pub row_ids: bool,
+    /// Whether the version that last changed each row comes along, as the column [`ROW_COMMIT_VERSION`] behind the
+    /// others.
+    pub row_commit_versions: bool,
     /// Whether the plan's files carry all their statistics, which costs reading them.
     pub statistics: bool,
 }
@@ -49,10 +60,12 @@ pub struct ScanTable {
     pub schema: Arc<StructType>,
     /// Logical names of its partition columns.
     pub partition_columns: Vec<String>,
+    /// How it keeps the ids of its rows, where it tracks them.
+    pub row_tracking: Option<RowTracking>,
 }
 
 /// One data file to be read. A plain value: tasks carry it to where it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFile {
     /// Path as the log has it, percent-encoded.
     pub path: String,
@@ -60,12 +73,47 @@ pub struct ScanFile {
     pub size_bytes: u64,
     /// Partition column to value as text.
     pub partition_values: BTreeMap<String, Option<String>>,
-    /// Rows, where the statistics tell.
+    /// Rows in the file, deleted ones included, where the statistics tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_records: Option<u64>,
     /// Statistics, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<String>,
+    /// Rows of the file that are deleted and must not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_vector: Option<DeletionVectorDescriptor>,
+    /// Id of the first row, where the table tracks rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_row_id: Option<i64>,
+    /// Version of the rows that have none of their own, where the table tracks rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_row_commit_version: Option<i64>,
+}
+
+impl ScanFile {
+    /// The file that an `add` brought.
+    ///
+    /// # Errors
+    /// `Corrupt` for an impossible size.
+    pub fn of(add: &Add) -> Result<Self> {
+        let size_bytes = u64::try_from(add.size)
+            .map_err(|_| Error::corrupt(format!("a data file of {} bytes", add.size)).with_object(add.path.clone()))?;
+        Ok(Self {
+            path: add.path.clone(),
+            size_bytes,
+            partition_values: add.partition_values.clone(),
+            num_records: add.num_records(),
+            stats: add.stats.clone(),
+            deletion_vector: add.deletion_vector.clone(),
+            base_row_id: add.base_row_id,
+            default_row_commit_version: add.default_row_commit_version,
+        })
+    }
+
+    /// Rows that a scan gives, where the statistics tell (DV-4).
+    pub fn live_records(&self) -> Option<u64> {
+        crate::action::live(self.num_records, self.deletion_vector.as_ref())
+    }
 }
 
 /// What planning left out, and why.
@@ -130,18 +178,24 @@ impl ScanPlan {
 }
 
 impl Snapshot {
-    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads no data file.
-    ///
-    /// # Errors
-    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Unsupported` for
-    /// files with deletion vectors, `Corrupt` for an impossible size.
-    pub async fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
-        let table = ScanTable {
+    /// The table at this version, for scans of chosen files.
+    pub fn scan_table(&self) -> ScanTable {
+        ScanTable {
             root: self.root().clone(),
             version: self.version(),
             schema: Arc::clone(self.schema()),
             partition_columns: self.partition_columns().to_vec(),
-        };
+            row_tracking: RowTracking::of(self.protocol(), self.metadata()),
+        }
+    }
+
+    /// Plans a scan of this version: finds the files that can hold wanted rows. Reads no data file.
+    ///
+    /// # Errors
+    /// `NotFound` for a column that the table lacks, `Invalid` for a literal of the wrong type, `Unsupported`
+    /// for row ids of a table without them, `Corrupt` for an impossible size.
+    pub async fn plan_scan(&self, request: &ScanRequest) -> Result<ScanPlan> {
+        let table = self.scan_table();
         let plan = || async {
             let mut planner = plan::Planner::new(table.clone(), request)?;
             let mut batches = self.batches(FileKind::Add, &planner.stats_wanted());

@@ -80,7 +80,7 @@ impl Planner {
                 continue;
             }
             let file = self.scan_file(batch, row, size_bytes);
-            self.sure_rows = self.sure_rows.zip(file.num_records).map(|(rows, more)| rows.saturating_add(more));
+            self.sure_rows = self.sure_rows.zip(file.live_records()).map(|(rows, more)| rows.saturating_add(more));
             self.files.push(file);
         }
         Ok(())
@@ -94,6 +94,9 @@ impl Planner {
             partition_values: add.partition_values,
             num_records: batch.num_records(row).and_then(|rows| u64::try_from(rows).ok()),
             stats: if self.statistics { batch.stats_json(row).map(Cow::into_owned) } else { None },
+            deletion_vector: add.deletion_vector,
+            base_row_id: add.base_row_id,
+            default_row_commit_version: add.default_row_commit_version,
         }
     }
 
@@ -121,11 +124,6 @@ fn skip(predicate: &Predicate, bounds: &BatchBounds<'_>, row: usize) -> Option<R
 }
 
 fn file_size(batch: &FileBatch, row: usize) -> Result<u64> {
-    if batch.vector_id(row).is_some() {
-        return Err(Error::unsupported("a data file has a deletion vector (table feature \"deletionVectors\"), which this version of Lake does not apply")
-            .with_object(batch.path(row))
-            .with_hint("rewrite the file with the engine that wrote it, then read again"));
-    }
     let size = batch.size(row).unwrap_or_default();
     u64::try_from(size).map_err(|_| Error::corrupt(format!("a data file of {size} bytes")).with_object(batch.path(row)))
 }

@@ -1,20 +1,26 @@
 //! The rows of planned files as Arrow batches: several files at once, in order, filtered and cut to the limit.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::layout::Layout;
-use super::row_groups;
+use super::row_ids::RowIds;
+use super::selection::{self, LiveRows};
 use super::shared::Shared;
+use super::stored_bounds::StoredFile;
 use super::{ScanFile, ScanPlan};
+use super::{pages, row_groups};
+use crate::action::DeletionVector;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::parquet::{ParquetFile, ReadColumns};
+use crate::store::read_deletion_vector;
 
 /// Batches of a file that wait for the consumer.
 const WAITING_BATCHES: usize = 4;
@@ -29,11 +35,14 @@ pub struct ReadOptions {
     /// Whether rows that fail the predicate are dropped. When false only whole row groups are, the caller filters,
     /// and the limit is left to it wherever there is a predicate.
     pub exact_filter: bool,
+    /// Bytes of decoded batches that wait for the consumer, shared by the files read at once. A batch that is larger
+    /// than a file's share waits alone.
+    pub memory_bytes: usize,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { batch_rows: 8192, concurrency: 2, exact_filter: true }
+        Self { batch_rows: 8192, concurrency: 2, exact_filter: true, memory_bytes: 64 << 20 }
     }
 }
 
@@ -88,7 +97,7 @@ impl Run {
                 self.running.push_back(FileTask::start(Arc::clone(&self.shared), file, self.options.clone(), rows));
             }
             match self.running.front_mut()?.batches.recv().await {
-                Some(Ok(Some(batch))) => return Some(Ok(self.cut(batch))),
+                Some(Ok(Some((batch, _)))) => return Some(Ok(self.cut(batch))),
                 Some(Ok(None)) => drop(self.running.pop_front()),
                 Some(Err(error)) => {
                     self.stop();
@@ -115,8 +124,37 @@ impl Run {
     }
 }
 
-/// What a file's task says: a batch, that there are no more, or why it can't go on.
-type Message = Result<Option<RecordBatch>>;
+/// What a file's task says: a batch with its part of the memory, that there are no more, or why it can't go on.
+type Message = Result<Option<(RecordBatch, OwnedSemaphorePermit)>>;
+
+/// Unit in which the memory of waiting batches is dealt out.
+const UNIT_BYTES: usize = 1 << 10;
+
+/// The task's end of the queue. Each file has memory of its own: files that are read ahead never starve the first.
+struct Sender {
+    queue: mpsc::Sender<Message>,
+    budget: Arc<Semaphore>,
+    budget_bytes: usize,
+}
+
+impl Sender {
+    fn new(queue: mpsc::Sender<Message>, options: &ReadOptions) -> Self {
+        let budget_bytes = (options.memory_bytes / options.concurrency.max(1)).max(UNIT_BYTES);
+        let units = (budget_bytes / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        Self { queue, budget: Arc::new(Semaphore::new(units)), budget_bytes }
+    }
+
+    /// Waits for room; false when nobody listens any more.
+    async fn send(&self, batch: RecordBatch) -> bool {
+        let most = self.budget_bytes / UNIT_BYTES;
+        let units = (batch.get_array_memory_size() / UNIT_BYTES).clamp(1, most);
+        let Ok(units) = u32::try_from(units) else { return false };
+        match Arc::clone(&self.budget).acquire_many_owned(units).await {
+            Ok(room) => self.queue.send(Ok(Some((batch, room)))).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+}
 
 /// One file being read by a task of its own, which ends when this is dropped.
 struct FileTask {
@@ -132,7 +170,8 @@ impl Drop for FileTask {
 
 impl FileTask {
     fn start(shared: Arc<Shared>, file: ScanFile, options: ReadOptions, limit: Option<u64>) -> Self {
-        let (sender, batches) = mpsc::channel(WAITING_BATCHES);
+        let (queue, batches) = mpsc::channel(WAITING_BATCHES);
+        let sender = Sender::new(queue, &options);
         let task = tokio::spawn(async move {
             let work = AssertUnwindSafe(read_file(&shared, &file, &options, limit, &sender)).catch_unwind().await;
             let last = match work {
@@ -141,7 +180,7 @@ impl FileTask {
                 Err(_) => Err(Error::internal("reading a data file failed without a reason").with_object(file.path)),
             };
             // Nobody listens any more: nobody needs the last word either.
-            let _ = sender.send(last).await;
+            let _ = sender.queue.send(last).await;
         });
         Self { batches, task }
     }
@@ -152,30 +191,77 @@ async fn read_file(
     file: &ScanFile,
     options: &ReadOptions,
     limit: Option<u64>,
-    sender: &mpsc::Sender<Message>,
+    sender: &Sender,
 ) -> Result<()> {
     let root = &shared.table.root;
     let path = root.resolve(&file.path)?;
-    let opened = ParquetFile::open(root, &path, Some(file.size_bytes)).await;
-    let parquet = opened.map_err(|error| gone(error, shared.table.version, &root.name_of(&path)))?;
-    let layout = Layout::new(shared, file, &parquet)?;
-    let groups = row_groups::to_read(shared, &layout, &parquet);
-    if groups.as_ref().is_some_and(Vec::is_empty) {
+    let version = shared.table.version;
+    let open = async {
+        let opened = ParquetFile::open(root, &path, Some(file.size_bytes)).await;
+        opened.map_err(|error| gone(error, version, &root.name_of(&path)))
+    };
+    let (parquet, vector) = futures::try_join!(open, deleted_rows(shared, file))?;
+    let mut layout = Layout::new(shared, file, &parquet)?;
+    let row_ids = RowIds::new(&shared.row_ids, shared.table.row_tracking.as_ref(), file, &parquet, &mut layout);
+    let (parquet, rows) = rows_to_read(shared, &layout, parquet, vector.as_ref()).await?;
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows = limit.filter(|_| shared.predicate.is_none()).and_then(|rows| usize::try_from(rows).ok());
-    let mut reader = parquet.read(ReadColumns::Roots(layout.roots.clone()), groups, options.batch_rows, rows)?;
-    let (plan, name, filter) = (Arc::clone(shared), parquet.name().to_owned(), options.exact_filter);
-    let finish = Arc::new(move |batch: RecordBatch| layout.finish(&plan, &name, &batch, filter));
-    let version = shared.table.version;
+    // Deleted rows are decoded too, unless many follow each other.
+    let deleted = vector.as_ref().map_or(0, DeletionVector::len);
+    let most = limit.filter(|_| shared.predicate.is_none()).map(|rows| rows.saturating_add(deleted));
+    let most = most.and_then(|rows| usize::try_from(rows).ok());
+    let name = parquet.name().to_owned();
+    let reader = parquet.read_rows(ReadColumns::Roots(layout.roots.clone()), &rows, options.batch_rows, most)?;
+    let mut reader = reader.in_steps_of(sender.budget_bytes);
+    let live = Arc::new(Mutex::new(LiveRows::new(rows, vector)));
+    let (plan, decoded, filter) = (Arc::clone(shared), Arc::clone(&live), options.exact_filter);
+    let finish = Arc::new(move |batch: RecordBatch| {
+        let (batch, positions) = decoded.lock().unwrap_or_else(PoisonError::into_inner).of(batch, &name)?;
+        let ids =
+            if row_ids.is_empty() { Vec::new() } else { row_ids.columns(&batch, &layout.roots, &positions, &name)? };
+        layout.finish(&plan, &name, &batch, ids, filter)
+    });
     while let Some(batches) = reader.next(&finish).await.map_err(|e| gone(e, version, parquet.name()))? {
         for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-            if sender.send(Ok(Some(batch))).await.is_err() {
+            if !sender.send(batch).await {
                 return Ok(());
             }
         }
     }
-    Ok(())
+    if most.is_some() {
+        return Ok(());
+    }
+    live.lock().unwrap_or_else(PoisonError::into_inner).check_end(parquet.name())
+}
+
+/// The rows that are decoded, and the file with an index of its pages where only some of those are.
+async fn rows_to_read(
+    shared: &Shared,
+    layout: &Layout,
+    mut parquet: ParquetFile,
+    vector: Option<&DeletionVector>,
+) -> Result<(ParquetFile, Vec<Range<u64>>)> {
+    let mut rows = selection::all(parquet.num_rows());
+    if let Some(predicate) = &shared.predicate {
+        let stored = StoredFile { shared, layout, file: &parquet };
+        // Statistics that the decoder stumbles over prove nothing.
+        let groups = std::panic::catch_unwind(AssertUnwindSafe(|| row_groups::to_read(stored, predicate)));
+        rows = groups.unwrap_or(rows);
+        if let Some((indexed, narrowed)) = pages::narrow(stored, predicate, &rows).await {
+            (parquet, rows) = (indexed, narrowed);
+        }
+    }
+    if let Some(vector) = vector {
+        selection::check(vector, parquet.num_rows(), parquet.name())?;
+        rows = selection::without_long_runs(&rows, vector);
+    }
+    Ok((parquet, rows))
+}
+
+async fn deleted_rows(shared: &Shared, file: &ScanFile) -> Result<Option<DeletionVector>> {
+    let Some(descriptor) = &file.deletion_vector else { return Ok(None) };
+    read_deletion_vector(&shared.table.root, descriptor).await.map(Some)
 }
 
 /// A file that the log lists and the store lacks.

@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::adapt::{position, read_schema};
+use super::row_ids::Wanted;
 use super::{ScanRequest, ScanTable};
 use crate::error::{Error, Result};
 use crate::expr::{Predicate, evaluate};
@@ -16,8 +17,10 @@ pub(super) struct Shared {
     pub(super) table: ScanTable,
     /// Positions in the table's schema: the wanted columns first, then those that only the predicate needs.
     pub(super) needed: Vec<usize>,
-    /// Arrow form of `needed`.
+    /// Arrow form of `needed`, then of `row_ids`.
     pub(super) needed_schema: SchemaRef,
+    /// Row tracking columns, which come behind the wanted ones.
+    pub(super) row_ids: Vec<Wanted>,
     /// Arrow form of the wanted columns.
     pub(super) output: SchemaRef,
     pub(super) predicate: Option<Predicate>,
@@ -32,7 +35,9 @@ impl Shared {
             None => (0..all.fields().len()).collect(),
             Some(names) => names.iter().map(|name| find(&all, name)).collect::<Result<Vec<_>>>()?,
         };
-        let output = Arc::new(all.project(&needed).map_err(project_failed)?);
+        let output = all.project(&needed).map_err(project_failed)?;
+        let row_ids = Wanted::of(request, table.row_tracking.as_ref(), &output)?;
+        let output = Arc::new(with_row_ids(&output, &row_ids));
         if let Some(predicate) = &request.predicate {
             // No rows, so this asks whether columns and literals fit, and nothing else.
             evaluate(predicate, &RecordBatch::new_empty(Arc::clone(&all)))?;
@@ -44,9 +49,9 @@ impl Shared {
                 }
             }
         }
-        let needed_schema = Arc::new(all.project(&needed).map_err(project_failed)?);
+        let needed_schema = Arc::new(with_row_ids(&all.project(&needed).map_err(project_failed)?, &row_ids));
         let (predicate, limit) = (request.predicate.clone(), request.limit);
-        Ok(Self { table, needed, needed_schema, output, predicate, limit })
+        Ok(Self { table, needed, needed_schema, row_ids, output, predicate, limit })
     }
 
     /// Whether the table's column at `position` is a partition column.
@@ -54,6 +59,11 @@ impl Shared {
         let schema = &self.table.schema;
         self.table.partition_columns.iter().any(|name| schema.index_of(name) == Some(position))
     }
+}
+
+fn with_row_ids(schema: &Schema, row_ids: &[Wanted]) -> Schema {
+    let columns = schema.fields().iter().cloned();
+    Schema::new(columns.chain(row_ids.iter().map(|wanted| Arc::new(wanted.field()))).collect::<Vec<_>>())
 }
 
 fn find(schema: &Schema, name: &str) -> Result<usize> {

@@ -61,9 +61,9 @@ impl Files {
         sizes.fold(0, u64::saturating_add)
     }
 
-    /// Rows of all of them, from their statistics; `None` when one file has none.
+    /// Rows of all of them that are not deleted, from their statistics (DV-4); `None` when one file has none.
     pub fn num_rows(&self) -> Option<u64> {
-        let mut counts = self.rows().map(|(batch, row)| u64::try_from(batch.num_records(row)?).ok());
+        let mut counts = self.rows().map(|(batch, row)| batch.live_records(row));
         counts.try_fold(0_u64, |total, rows| total.checked_add(rows?))
     }
 }

@@ -1,11 +1,13 @@
 //! The bytes of a table: where its root is, how objects are read, and how they are made to last.
 
+mod deletion_vectors;
 mod local;
 mod options;
 pub mod parquet;
 mod put;
 mod root;
 
+pub use deletion_vectors::{read_deletion_vector, write_deletion_vectors};
 pub use options::{Secret, StoreOptions};
 pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
 pub use root::{ObjectInfo, TableRoot};

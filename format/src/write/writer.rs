@@ -50,6 +50,10 @@ pub struct WriteContext {
     pub max_buffered_bytes: usize,
     /// Columns that every file has statistics of, whatever the properties say: those that cluster the table.
     pub clustering_columns: Vec<Vec<String>>,
+    /// Rows after which a row group of a file ends.
+    pub row_group_rows: usize,
+    /// Rows after which a page ends.
+    pub page_rows: usize,
 }
 
 impl WriteContext {
@@ -62,6 +66,7 @@ impl WriteContext {
         clock: ClockRef,
     ) -> Self {
         let clustering_columns = Vec::new();
+        let ParquetOptions { row_group_rows, page_rows, .. } = ParquetOptions::default();
         Self {
             root,
             schema,
@@ -71,6 +76,8 @@ impl WriteContext {
             data_change: true,
             max_buffered_bytes: 256 << 20,
             clustering_columns,
+            row_group_rows,
+            page_rows,
         }
     }
 }
@@ -126,7 +133,12 @@ impl DataWriter {
         Ok(Self {
             conformer: Conformer::new(&context.schema)?,
             leaves: leaves(&context.schema, &layout, &context.properties, &context.clustering_columns),
-            options: ParquetOptions { compression: compression(codec)?, ..ParquetOptions::default() },
+            options: ParquetOptions {
+                compression: compression(codec)?,
+                row_group_rows: context.row_group_rows,
+                page_rows: context.page_rows,
+                ..ParquetOptions::default()
+            },
             suffix: suffix(codec),
             layout,
             context,

@@ -151,7 +151,7 @@ impl ExecutionPlan for LakeScanExec {
             batch_rows: context.session_config().batch_size(),
             // The next file of a remote store is on its way while this one is decoded.
             concurrency: if self.plan.root().url().scheme() == "file" { 1 } else { 2 },
-            exact_filter: true,
+            ..ReadOptions::default()
         };
         let mut part = self.plan.clone();
         part.files = Arc::clone(files);

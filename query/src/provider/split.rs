@@ -29,20 +29,12 @@ pub(super) fn split(files: &[ScanFile], partitions: usize) -> Vec<Arc<Vec<ScanFi
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
 
     fn file(at: usize, size_bytes: u64) -> ScanFile {
-        ScanFile {
-            path: format!("{at}"),
-            size_bytes,
-            partition_values: BTreeMap::new(),
-            num_records: None,
-            stats: None,
-        }
+        ScanFile { path: format!("{at}"), size_bytes, ..ScanFile::default() }
     }
 
     proptest! {

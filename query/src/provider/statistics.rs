@@ -47,7 +47,7 @@ pub(super) fn of_scan(plan: &ScanPlan, files: &[ScanFile], fetch: Option<usize>)
 
 /// Rows of all files; `None` when one does not say.
 fn rows(files: &[ScanFile]) -> Option<usize> {
-    files.iter().try_fold(0_usize, |sum, file| sum.checked_add(usize::try_from(file.num_records?).ok()?))
+    files.iter().try_fold(0_usize, |sum, file| sum.checked_add(usize::try_from(file.live_records()?).ok()?))
 }
 
 fn column(plan: &ScanPlan, field: &Field, files: &[ScanFile], stats: &[Option<Stats>]) -> ColumnStatistics {

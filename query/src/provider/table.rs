@@ -72,6 +72,7 @@ impl TableProvider for LakeTableProvider {
             limit: limit.map(|rows| rows as u64),
             // The engine orders joins and answers counts by them.
             statistics: true,
+            ..ScanRequest::default()
         };
         let plan = self.snapshot.plan_scan(&request).await.map_err(into_engine)?;
         Ok(Arc::new(LakeScanExec::new(plan, state.config().target_partitions())))

@@ -132,6 +132,12 @@ impl FileBatch {
         self.columns.vector(row).map(|vector| vector.unique_id())
     }
 
+    /// Rows of the file that are not deleted, where the statistics tell (DV-4).
+    pub fn live_records(&self, row: usize) -> Option<u64> {
+        let rows = self.num_records(row).and_then(|rows| u64::try_from(rows).ok());
+        crate::action::live(rows, self.columns.vector(row).as_ref())
+    }
+
     /// Bytes of the file, where known.
     pub fn size(&self, row: usize) -> Option<i64> {
         self.columns.size.get(row)

@@ -1,7 +1,9 @@
 //! Parquet files on a store: read and written in pieces, off the reactor, with errors sorted by kind.
 
+mod index;
 mod object;
 mod read;
+mod thrift;
 mod upload;
 mod write;
 

@@ -11,8 +11,10 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::FOOTER_SIZE;
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
+use super::thrift::is_sane_footer;
 use crate::error::{Error, Result};
 use crate::store::TableRoot;
 
@@ -20,6 +22,8 @@ use crate::store::TableRoot;
 const TAIL_BYTES: u64 = 64 << 10;
 /// A file up to this size comes whole with the first request.
 const WHOLE_BYTES: u64 = 512 << 10;
+/// A longer footer is refused: decoded it takes many times as much memory.
+const MOST_FOOTER_BYTES: u64 = 64 << 20;
 
 /// One object of known size. What the first request brought is not asked for again.
 #[derive(Clone)]
@@ -69,6 +73,43 @@ impl ObjectReader {
 
     pub(super) fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// Whether the bytes need no request.
+    pub(super) fn has(&self, range: &Range<u64>) -> bool {
+        self.in_tail(range).is_some()
+    }
+
+    /// The bytes of a range.
+    pub(super) async fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
+        match self.in_tail(&range) {
+            Some(bytes) => Ok(bytes),
+            None => self.fetch(range).await,
+        }
+    }
+
+    /// The footer, in at most one request for what the first one did not bring.
+    async fn footer(&self) -> Result<Bytes> {
+        let no_parquet = || self.damaged("the file does not end as a Parquet file does".to_owned());
+        let start = self.size_bytes.checked_sub(FOOTER_SIZE as u64).ok_or_else(no_parquet)?;
+        let tail = self.bytes(start..self.size_bytes).await?;
+        let tail: &[u8; FOOTER_SIZE] = tail.as_ref().try_into().map_err(|_| no_parquet())?;
+        let tail = FooterTail::try_new(tail).map_err(|e| no_parquet().with_source(e))?;
+        if tail.is_encrypted_footer() {
+            return Err(Error::unsupported("the Parquet file is encrypted").with_object(self.root.name_of(&self.path)));
+        }
+        let length = tail.metadata_length() as u64;
+        let begin = start.checked_sub(length).ok_or_else(no_parquet)?;
+        if length > MOST_FOOTER_BYTES {
+            return Err(Error::unsupported(format!("the Parquet file has a footer of {length} bytes"))
+                .with_object(self.root.name_of(&self.path))
+                .with_hint(format!("Lake reads footers of up to {MOST_FOOTER_BYTES} bytes")));
+        }
+        let footer = self.bytes(begin..start).await?;
+        if !is_sane_footer(&footer) {
+            return Err(self.damaged("the Parquet footer makes no sense".to_owned()));
+        }
+        Ok(footer)
     }
 
     fn in_tail(&self, range: &Range<u64>) -> Option<Bytes> {
@@ -131,13 +172,7 @@ fn external(error: Error) -> ParquetError {
 
 impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move {
-            match self.in_tail(&range) {
-                Some(bytes) => Ok(bytes),
-                None => self.fetch(range).await.map_err(external),
-            }
-        }
-        .boxed()
+        async move { self.bytes(range).await.map_err(external) }.boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
@@ -146,12 +181,11 @@ impl AsyncFileReader for ObjectReader {
 
     fn get_metadata<'a>(
         &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
+        _: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
-            let size_bytes = self.size_bytes;
-            let reader = ParquetMetaDataReader::new().with_arrow_reader_options(options);
-            Ok(Arc::new(reader.load_and_finish(self, size_bytes).await?))
+            let footer = self.footer().await.map_err(external)?;
+            Ok(Arc::new(ParquetMetaDataReader::decode_metadata(&footer)?))
         }
         .boxed()
     }

@@ -1,5 +1,6 @@
 //! One Parquet file, opened: its footer checked, its columns decoded row group by row group.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -8,10 +9,12 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUni
 use futures::FutureExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection, RowSelector,
+};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::basic::{CompressionCodec, Type as PhysicalType};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::from_parquet;
@@ -79,6 +82,16 @@ impl ParquetFile {
         Ok(Self { reader, metadata, name })
     }
 
+    pub(super) fn reader(&self) -> &ObjectReader {
+        &self.reader
+    }
+
+    /// The same file by another form of its footer.
+    pub(super) fn with_metadata(&self, metadata: Arc<ParquetMetaData>) -> Option<Self> {
+        let metadata = std::panic::catch_unwind(AssertUnwindSafe(|| arrow_metadata(metadata))).ok()?.ok()?;
+        Some(Self { metadata, ..self.clone() })
+    }
+
     /// The footer.
     pub fn metadata(&self) -> &Arc<ParquetMetaData> {
         self.metadata.metadata()
@@ -105,6 +118,42 @@ impl ParquetFile {
         batch_rows: usize,
         limit: Option<usize>,
     ) -> Result<BatchReader> {
+        self.start(columns, row_groups, None, batch_rows, limit)
+    }
+
+    /// Rows of the file, by its footer.
+    pub fn num_rows(&self) -> u64 {
+        let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
+        self.metadata().row_groups().iter().map(rows).fold(0, u64::saturating_add)
+    }
+
+    /// As [`ParquetFile::read`], of the `rows` alone: ranges of positions in the whole file, ascending, not empty and
+    /// with a gap between any two. Row groups without such rows are left out; of the others only wanted pages are
+    /// fetched where the file has an index of them that was loaded.
+    ///
+    /// # Errors
+    /// `Corrupt` when the parts do not fit together.
+    pub fn read_rows(
+        &self,
+        columns: ReadColumns,
+        rows: &[Range<u64>],
+        batch_rows: usize,
+        limit: Option<usize>,
+    ) -> Result<BatchReader> {
+        let Some((groups, selection)) = select(self.metadata().row_groups(), rows) else {
+            return Err(Error::corrupt("the Parquet file has more rows than can be read").with_object(self.name()));
+        };
+        self.start(columns, Some(groups), selection, batch_rows, limit)
+    }
+
+    fn start(
+        &self,
+        columns: ReadColumns,
+        row_groups: Option<Vec<usize>>,
+        selection: Option<RowSelection>,
+        batch_rows: usize,
+        limit: Option<usize>,
+    ) -> Result<BatchReader> {
         let build = || {
             let mut builder =
                 ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone())
@@ -120,6 +169,9 @@ impl ParquetFile {
             if let Some(row_groups) = row_groups {
                 builder = builder.with_row_groups(row_groups);
             }
+            if let Some(selection) = selection {
+                builder = builder.with_row_selection(selection);
+            }
             if let Some(limit) = limit {
                 builder = builder.with_limit(limit);
             }
@@ -127,18 +179,55 @@ impl ParquetFile {
         };
         let built = std::panic::catch_unwind(AssertUnwindSafe(build)).map_err(|_| gave_up(&self.name))?;
         let groups = built.map_err(|e| from_parquet(e, &self.name))?;
-        Ok(BatchReader { groups, current: None, name: self.name.clone() })
+        Ok(BatchReader { groups, current: None, step_bytes: STEP_BYTES, name: self.name.clone() })
     }
+}
+
+/// The row groups that hold some of `rows`, and which of their rows those are; `None` for all of them.
+fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<(Vec<usize>, Option<RowSelection>)> {
+    let (mut kept, mut selectors) = (Vec::new(), Vec::new());
+    let (mut start, mut at) = (0_u64, 0);
+    for (i, group) in groups.iter().enumerate() {
+        let end = start.checked_add(u64::try_from(group.num_rows()).ok()?)?;
+        let mut next = start;
+        while let Some(range) = rows.get(at).filter(|range| range.start < end) {
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                selectors.push(RowSelector::skip(usize::try_from(from - next).ok()?));
+                selectors.push(RowSelector::select(usize::try_from(to - from).ok()?));
+                next = to;
+            }
+            if range.end > end {
+                break;
+            }
+            at += 1;
+        }
+        if next > start {
+            selectors.push(RowSelector::skip(usize::try_from(end - next).ok()?));
+            kept.push(i);
+        }
+        start = end;
+    }
+    selectors.retain(|selector| selector.row_count > 0);
+    let whole = selectors.iter().all(|selector| !selector.skip);
+    Some((kept, (!whole).then(|| RowSelection::from(selectors))))
 }
 
 /// Batches of one file in order. Bytes are fetched here, decoding happens on a blocking thread.
 pub struct BatchReader {
     groups: ParquetRecordBatchStream<ObjectReader>,
     current: Option<ParquetRecordBatchReader>,
+    step_bytes: usize,
     name: String,
 }
 
 impl BatchReader {
+    /// Hands batches out as soon as they come to `bytes`, so that not many more are held at once.
+    #[must_use]
+    pub fn in_steps_of(self, bytes: usize) -> Self {
+        Self { step_bytes: bytes.clamp(1, STEP_BYTES), ..self }
+    }
+
     /// The next batches, each sent through `each` on the blocking thread; `None` at the end.
     ///
     /// # Errors
@@ -158,8 +247,8 @@ impl BatchReader {
                 }
                 continue;
             };
-            let (name, each) = (self.name.clone(), Arc::clone(each));
-            let step = tokio::task::spawn_blocking(move || decode_step(reader, each.as_ref(), &name)).await;
+            let (name, each, step_bytes) = (self.name.clone(), Arc::clone(each), self.step_bytes);
+            let step = tokio::task::spawn_blocking(move || decode_step(reader, each.as_ref(), step_bytes, &name)).await;
             let (reader, batches) = match step {
                 Ok(step) => step?,
                 Err(error) if error.is_panic() => return Err(gave_up(&self.name)),
@@ -178,10 +267,11 @@ type Step<T> = (Option<ParquetRecordBatchReader>, Vec<T>);
 fn decode_step<T>(
     mut reader: ParquetRecordBatchReader,
     each: &dyn Fn(RecordBatch) -> Result<T>,
+    step_bytes: usize,
     name: &str,
 ) -> Result<Step<T>> {
     let (mut done, mut bytes) = (Vec::new(), 0);
-    while bytes < STEP_BYTES {
+    while bytes < step_bytes {
         let Some(batch) = reader.next() else { return Ok((None, done)) };
         let batch = batch.map_err(|e| from_parquet(e.into(), name))?;
         bytes += batch.get_array_memory_size().max(1);

@@ -23,6 +23,9 @@ const GATHER_BYTES: usize = 8 << 20;
 /// Below this many gathered bytes another thread costs more than it brings.
 const PARALLEL_BYTES: usize = 256 << 10;
 
+/// Values encoded between two looks at the size of a page.
+const WRITE_BATCH_ROWS: usize = 1024;
+
 /// How a file is laid out.
 #[derive(Clone, Debug)]
 pub struct ParquetOptions {
@@ -32,6 +35,8 @@ pub struct ParquetOptions {
     pub row_group_rows: usize,
     /// Encoded bytes after which a row group ends.
     pub row_group_bytes: usize,
+    /// Rows after which a page ends. A page can be skipped, a part of it can't.
+    pub page_rows: usize,
 }
 
 impl Default for ParquetOptions {
@@ -40,6 +45,7 @@ impl Default for ParquetOptions {
             compression: Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()),
             row_group_rows: 1 << 20,
             row_group_bytes: 128 << 20,
+            page_rows: 20_000,
         }
     }
 }
@@ -62,7 +68,7 @@ impl ParquetWriter {
     /// `Unsupported` for a type that Parquet has no place for.
     pub fn new(root: &TableRoot, path: Path, schema: SchemaRef, options: &ParquetOptions) -> Result<Self> {
         let name = root.name_of(&path);
-        let encoder = Encoder::new(schema, options.compression).map_err(|e| from_encoder(e, &name))?;
+        let encoder = Encoder::new(schema, options).map_err(|e| from_encoder(e, &name))?;
         Ok(Self {
             encoder,
             upload: Upload::new(root, path),
@@ -89,13 +95,14 @@ impl ParquetWriter {
         }
         let mut start = 0;
         while start < batch.num_rows() {
-            let rows = (batch.num_rows() - start).min(GATHER_ROWS);
+            let most = self.options.row_group_rows.clamp(1, GATHER_ROWS);
+            let rows = (batch.num_rows() - start).min(most.saturating_sub(self.gathered_rows).max(1));
             let piece = batch.slice(start, rows);
             start += rows;
             self.gathered_rows += rows;
             self.gathered_bytes += batch_bytes(&piece);
             self.gathered.push(piece);
-            if self.gathered_rows >= GATHER_ROWS || self.gathered_bytes >= GATHER_BYTES {
+            if self.gathered_rows >= most || self.gathered_bytes >= GATHER_BYTES {
                 self.encode().await?;
             }
         }
@@ -190,9 +197,11 @@ struct ColumnJob {
 }
 
 impl Encoder {
-    fn new(schema: SchemaRef, compression: Compression) -> Result<Self, ParquetError> {
+    fn new(schema: SchemaRef, options: &ParquetOptions) -> Result<Self, ParquetError> {
         let properties = WriterProperties::builder()
-            .set_compression(compression)
+            .set_compression(options.compression)
+            .set_data_page_row_count_limit(options.page_rows.max(1))
+            .set_write_batch_size(options.page_rows.clamp(1, WRITE_BATCH_ROWS))
             .set_created_by(concat!("lake-format version ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
         let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
