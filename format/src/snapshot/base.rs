@@ -13,7 +13,7 @@ use crate::store::{ObjectInfo, TableRoot};
 
 /// A checkpoint whose files take up to this many bytes is kept in memory once it was read; a larger one is read anew
 /// each time, and only what is asked for.
-const KEPT_BYTES: u64 = 32 << 20;
+const KEPT_BYTES: u64 = 4 << 20;
 
 /// Where the files of a version below the commits in memory come from: a checkpoint, or nothing.
 #[derive(Debug, Default)]
