@@ -58,7 +58,7 @@ fn features_that_lake_lacks_are_named() {
         )
     };
     sandbox.file("a.csv", "id\n1\n");
-    sandbox.file("w/_delta_log/00000000000000000000.json", log("", "\"rowTracking\""));
+    sandbox.file("w/_delta_log/00000000000000000000.json", log("", "\"icebergCompatV2\""));
     sandbox.file("f/_delta_log/00000000000000000000.json", log("\"telepathy\"", "\"telepathy\""));
     sandbox
         .lake(&["scan", "./f"])

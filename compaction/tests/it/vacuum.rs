@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use lake_compaction::{OptimizeOptions, VacuumOptions, vacuum};
+use lake_format::action::{Action, Add};
 use lake_format::clock::Clock;
 use lake_format::operation::{Input, OverwriteOptions};
+use lake_format::transaction::{Base, LogCommitter, Operation, Reads, Staged, transact};
 use lake_format::{At, ClockRef, ErrorKind, StoreOptions, Table, TableRoot};
 use lake_testkit::{Failure, Fault, Gate, Op, Rule};
 
@@ -166,17 +168,22 @@ async fn a_file_that_comes_back_meanwhile_stays() {
     let first = table.snapshot().version();
     overwrite(&mut table, ids(50, 60)).await;
     place.clock.forward(8 * DAY_MS);
-    // The listing is done, the deletion has not begun: then someone restores the first version.
+    // The listing is done, the deletion has not begun: then another engine brings the first file back as it was.
+    let old = table.at(At::Version(first)).await.expect("version").files().await.expect("files");
+    let back = Add::clone(&old.iter().next().expect("a file"));
     let gate = Gate::new();
     place.faults.add(Rule::new(Fault::Pass).on(Op::List).hold_after(&gate).nth(1));
     let snapshot = table.snapshot().clone();
     let vacuuming = tokio::spawn(async move { vacuum(&snapshot, &VacuumOptions::default()).await });
     gate.reached(1).await;
-    table.restore(At::Version(first)).await.expect("restore");
+    let actions = vec![Action::Add(Box::new(Add { data_change: true, ..back }))];
+    let staged = Staged { operation: Operation::new("RESTORE"), actions, reads: Reads::Nothing };
+    transact(Base::On(Arc::clone(table.snapshot())), staged, &LogCommitter).await.expect("back");
+    table.refresh().await.expect("refreshed");
     gate.open();
     let report = vacuuming.await.expect("task").expect("vacuum");
     assert_eq!(report.files_deleted, 0, "{report:?}");
-    assert_eq!(rows(table.snapshot()).await.len(), 10);
+    assert_eq!(rows(table.snapshot()).await.len(), 20);
 }
 
 #[tokio::test]

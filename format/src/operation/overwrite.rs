@@ -117,11 +117,14 @@ fn stage(
     let mut operation = Operation::new("WRITE")
         .with("mode", "Overwrite")
         .with("partitionBy", json!(snapshot.partition_columns()).to_string())
-        .counting("numRemovedFiles", removed)
-        .counting("numCopiedRows", replaced.copied_rows);
+        .counting("numRemovedFiles", removed);
     match &options.replace {
         Replace::All => {}
-        Replace::Where(predicate) => operation = operation.with("predicate", json!(predicate).to_string()),
+        Replace::Where(predicate) => {
+            operation = operation
+                .with("predicate", json!(predicate).to_string())
+                .counting("numCopiedRows", replaced.copied_rows);
+        }
         Replace::Partitions => operation = operation.with("isDynamicPartitionOverwrite", true),
     }
     Staged { operation: counted(operation, written), actions, reads: replaced.reads }

@@ -65,11 +65,13 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
     let added = (safe.len() + copies.adds.len()) as u64;
     let back = safe.iter().map(Arc::as_ref).chain(&copies.adds);
     actions.extend(back.map(|add| Action::Add(Box::new(Add { data_change: true, ..add.clone() }))));
-    let operation = Operation::new("RESTORE")
+    let mut operation = Operation::new("RESTORE")
         .with("version", target.version())
         .counting("numRestoredFiles", added)
-        .counting("numCopiedFiles", copies.adds.len() as u64)
         .counting("numRemovedFiles", gone.len() as u64);
+    if !copies.adds.is_empty() {
+        operation = operation.counting("numCopiedFiles", copies.adds.len() as u64);
+    }
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
     let base = Base::On(Arc::clone(snapshot));
     let mut outcome = commit_written(base, staged, committer, &copies, started_ms, None).await?;

@@ -4,7 +4,7 @@ use crate::action::{Metadata, Protocol};
 use crate::error::{Error, Result};
 use crate::schema::{DataType, StructType};
 
-use super::feature::{FEATURES, Feature, Support};
+use super::feature::{FEATURES, Feature, Support, has_feature};
 
 const READER_MAX: i32 = 3;
 const WRITER_MAX: i32 = 7;
@@ -68,6 +68,12 @@ pub fn check_write(protocol: &Protocol, metadata: &Metadata, schema: &StructType
         let support = Feature::named(name).map_or(Support::No, |feature| feature.write);
         if support == Support::No || (support == Support::Unused && in_use(name, metadata, schema)) {
             return Err(refused(name, "written"));
+        }
+    }
+    for (name, needed) in [("rowTracking", "domainMetadata"), ("clustering", "domainMetadata")] {
+        if has_feature(protocol, name) && !has_feature(protocol, needed) {
+            return Err(Error::corrupt(format!("the feature {name:?} is listed without {needed:?}, which it needs"))
+                .with_object("protocol action"));
         }
     }
     // Below writer version 7 the rules of later versions may be there without being asked for.
@@ -191,6 +197,18 @@ mod tests {
         check_read(&rows, &Metadata::default()).expect("a writer's feature asks nothing of a reader");
         let error = check_write(&rows, &Metadata::default(), &StructType::default()).expect_err("LOG-8");
         assert!(error.message().contains("icebergCompatV2"));
+    }
+
+    #[test]
+    fn a_feature_without_the_one_it_needs_is_corrupt_to_a_writer() {
+        for name in ["rowTracking", "clustering"] {
+            let alone = features(&[], &[name]);
+            check_read(&alone, &Metadata::default()).expect("it asks nothing of a reader");
+            let error = check_write(&alone, &Metadata::default(), &StructType::default()).expect_err("LOG-8");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            let both = features(&[], &[name, "domainMetadata"]);
+            check_write(&both, &Metadata::default(), &StructType::default()).expect("whole");
+        }
     }
 
     #[test]
