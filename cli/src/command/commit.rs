@@ -63,10 +63,11 @@ pub async fn status(root: &TableRoot, table: &str, token: &str, context: &Contex
         Settlement::Open => ("unknown", None),
         Settlement::Forgotten => ("forgotten", None),
     };
-    let object = Object::new()
-        .with("outcome", Kind::Text, outcome)
-        .with("version", Kind::Number, version)
-        .with("token", Kind::Text, token);
+    let object = Object::new().with("outcome", Kind::Text, outcome).with("version", Kind::Number, version).with(
+        "token",
+        Kind::Text,
+        token,
+    );
     context.output().object(&object)?;
     let absent = |message: &str, hint: &str| Error::not_found(message).with_object(token.to_owned()).with_hint(hint);
     match settled {

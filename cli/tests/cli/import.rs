@@ -209,7 +209,16 @@ fn sources() {
         .lake(&["import", "f.csv", "--into", "./t", "--txn", "a:loader:16", "--quiet", "--format", "ndjson"])
         .lake(&["import", "f.csv", "--into", "./t", "--mode", "overwrite", "--overwrite-where", "id = 1"])
         .lake(&["import", "f.csv", "--into", "./t", "--mode", "overwrite", "--overwrite-where", "abs(id) < 3"])
-        .lake(&["import", "f.csv", "--into", "./t", "--mode", "overwrite", "--overwrite-where", "id < 3 AND name <> 'x'"])
+        .lake(&[
+            "import",
+            "f.csv",
+            "--into",
+            "./t",
+            "--mode",
+            "overwrite",
+            "--overwrite-where",
+            "id < 3 AND name <> 'x'",
+        ])
         .lake(&["import", "f.csv", "--into", "./new", "--profile", "modern"])
         .lake(&["sql", "SELECT count(*) AS n, max(id) AS id FROM './t'", "--format", "csv", "--quiet"]);
     snapshot!("import_sources", sandbox);

@@ -11,8 +11,8 @@ mod root;
 
 pub use deletion_vectors::{read_deletion_vector, write_deletion_vectors};
 pub use options::{Secret, StoreOptions};
-pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
 pub use probe::{Check, Probe, ProbeSize, Race, probe, race};
+pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
 pub use root::{ObjectInfo, TableRoot};
 
 use crate::error::{Error, ErrorKind};
@@ -22,7 +22,8 @@ impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as E;
         // Of some requests the client keeps nothing but the text of the answer.
-        let says = |what: &str| std::error::Error::source(&error).is_some_and(|source| source.to_string().contains(what));
+        let says =
+            |what: &str| std::error::Error::source(&error).is_some_and(|source| source.to_string().contains(what));
         let (kind, message) = match &error {
             E::NotFound { .. } | E::Generic { .. } if says("NoSuchBucket") => {
                 (ErrorKind::NotFound, "there is no such bucket")
