@@ -195,7 +195,10 @@ async fn apply(change: Change, table: &mut Table) -> Result<WriteOutcome> {
         Change::RenameColumn { .. } => Err(not_done("renaming a column")),
         Change::DropColumn { .. } => Err(not_done("dropping a column")),
         Change::AlterColumn { .. } => Err(not_done("altering a column")),
-        Change::AddFeature { .. } => Err(not_done("adding a feature")),
+        Change::AddFeature { features } => {
+            let directive = |name: String| (format!("delta.feature.{name}"), Some("supported".to_owned()));
+            table.set_properties(&features.into_iter().map(directive).collect()).await
+        }
     }
 }
 

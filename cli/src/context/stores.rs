@@ -164,7 +164,7 @@ mod tests {
         assert!(kept.safe && kept.seen.contains("4 of 4 keys"), "{kept:?}");
         stores().record(&root, false, "two winners".to_owned());
         let error = stores().check(&root).await.expect_err("refused");
-        assert!(error.message().contains("two winners"), "{error}");
+        assert!(error.message().contains("two winners"), "STO-2: {error}");
         std::fs::write(&file, "not JSON").expect("damage");
         stores().check(&root).await.expect("found out again");
     }

@@ -354,7 +354,7 @@ mod tests {
         let clock = SystemClock::shared();
         let root = TableRoot::in_memory("t").expect("root");
         let found = probe(&root, clock.as_ref(), SMALL).await.expect("probe");
-        assert!(found.is_safe() && found.cleaned_up, "COM-1: {found:?}");
+        assert!(found.is_safe() && found.cleaned_up, "STO-1: {found:?}");
         assert!(root.list("").await.expect("list").is_empty());
     }
 
@@ -365,7 +365,7 @@ mod tests {
         let place = folder.path().join("a/b");
         let root = TableRoot::open(&place.to_string_lossy(), &crate::StoreOptions::default()).expect("root");
         let found = probe(&root, clock.as_ref(), SMALL).await.expect("probe");
-        assert!(found.is_safe() && found.cleaned_up, "COM-1: {found:?}");
+        assert!(found.is_safe() && found.cleaned_up, "STO-1: {found:?}");
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0, "no directory stays");
     }
 
@@ -375,7 +375,7 @@ mod tests {
         let store: Arc<dyn ObjectStore> = Arc::new(overwriting::Overwriting(InMemory::new()));
         let root = TableRoot::with_store(store, Path::from("t"), Url::parse("memory:///t/").expect("url"));
         let found = race(&root, clock.as_ref(), SMALL).await.expect("race");
-        assert!(found.failed() && found.several_winners == SMALL.keys, "COM-1: {found:?}");
+        assert!(found.failed() && found.several_winners == SMALL.keys, "STO-1: {found:?}");
         assert!(!probe(&root, clock.as_ref(), SMALL).await.expect("probe").is_safe());
     }
 

@@ -146,7 +146,7 @@ impl TableRoot {
         if full.is_file() {
             return Err(Error::invalid("a file is there, and a table is a folder")
                 .with_object(full.display().to_string())
-                .with_hint("`lake import TABLE FILE` makes a table of a file"));
+                .with_hint("`lake import FILE --into TABLE` makes a table of a file"));
         }
         let prefix = Path::parse(full.to_str().unwrap_or_default().trim_start_matches('/'))
             .map_err(|e| invalid_location(&full.display().to_string(), e))?;
