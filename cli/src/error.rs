@@ -151,7 +151,7 @@ fn unknown_json(commit: &UnknownCommit) -> String {
 }
 
 fn settle_hint(table: &str, token: &str) -> String {
-    format!("ask again with `lake log '{table}' --settle {token}`")
+    format!("ask again with `lake commit status '{table}' {token}`")
 }
 
 /// The chain of causes, without those that the one before already spells out.
@@ -270,7 +270,7 @@ mod tests {
         let error = CliError::Unknown(Box::new(commit));
         assert_eq!(error.exit_code(), 9);
         let text = printed(error, false);
-        assert!(text.contains("lake log 's3://b/t' --settle v3-abc"), "{text}");
+        assert!(text.contains("lake commit status 's3://b/t' v3-abc"), "{text}");
     }
 
     #[test]

@@ -8,14 +8,16 @@ mod output;
 
 use std::ffi::OsString;
 use std::io;
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use lake_format::Error;
 use tracing_subscriber::EnvFilter;
 
-use args::{Env, Format, Global};
+use args::{Env, Format, Global, with_table_profile};
 use command::{Cli, Command};
 use error::CliError;
 
@@ -26,7 +28,8 @@ const STACK_BYTES: usize = 8 << 20;
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let Cli { global, command } = match Cli::try_parse() {
+    std::panic::set_hook(Box::new(note_defect));
+    let Cli { global, command } = match Cli::try_parse_from(with_table_profile(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && wants_json(std::env::args_os().skip(1)) => {
             let error = CliError::from(usage(&error));
@@ -45,6 +48,16 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// Keeps where a defect was met. Damaged input can make a decoder break off: whoever called it tells the user.
+fn note_defect(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    tracing::debug!(%place, "a part of the program broke off: {panic}");
+    *DEFECT.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+}
+
+/// Where the last defect was met.
+static DEFECT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Whether a command line that is wrong elsewhere asks for errors in JSON.
 fn wants_json(args: impl Iterator<Item = OsString>) -> bool {
@@ -88,7 +101,10 @@ fn work(command: Command, global: Global) -> Result<(), CliError> {
         done
     });
     let done = thread.map_err(|error| Error::unavailable("the program can't start its threads").with_source(error))?;
-    done.join().unwrap_or_else(|_| Err(Error::internal("the command was cut short by a defect").into()))
+    done.join().unwrap_or_else(|_| {
+        let place = DEFECT.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Err(Error::internal("the command was cut short by a defect").with_object(place.unwrap_or_default()).into())
+    })
 }
 
 /// Logs go to standard error: warnings, and what a server does.

@@ -12,4 +12,4 @@ pub use provider::LakeTableProvider;
 pub use reference::{Place, TableRef, parse_time};
 pub use resolver::{PathResolver, TableResolver};
 pub use session::{Session, SessionBuilder};
-pub use sql::SqlAnswer;
+pub use sql::{Condition, SqlAnswer};

@@ -12,8 +12,9 @@ use lake_format::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::error::from_engine;
+use crate::reference::TableRef;
 use crate::resolver::{PathResolver, TableResolver};
-use crate::sql::{self, DEFAULT_CATALOG, DEFAULT_SCHEMA, Engine, SqlAnswer};
+use crate::sql::{self, Condition, DEFAULT_CATALOG, DEFAULT_SCHEMA, Engine, SqlAnswer};
 
 /// Consumers of memory named in the error when there is too little.
 const NAMED_CONSUMERS: usize = 3;
@@ -21,6 +22,8 @@ const NAMED_CONSUMERS: usize = 3;
 const MERGE_RESERVE_BYTES: u64 = 10 << 20;
 /// Address space of a statement's stack; memory is taken as it is used. Unoptimised builds need much of it.
 const STACK_BYTES: usize = 256 << 20;
+/// What the files of a write may hold at most, by estimate.
+const WRITE_BYTES: u64 = 256 << 20;
 /// Less can't hold even one batch of each operator.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 
@@ -92,7 +95,10 @@ impl SessionBuilder {
         let partitions = self.target_partitions.map(|count| count.max(1));
         let config = configure(self.memory_limit_bytes, partitions);
         let resolver = self.resolver.unwrap_or_else(|| Arc::new(PathResolver::default()));
-        Ok(Session { engine: Engine { resolver, runtime, config } })
+        // The query that a write reads from works meanwhile, within a limit of its own.
+        let write_bytes = self.memory_limit_bytes.map_or(WRITE_BYTES, |bytes| WRITE_BYTES.min(bytes / 4));
+        let write_bytes = usize::try_from(write_bytes).unwrap_or(usize::MAX);
+        Ok(Session { engine: Engine { resolver, runtime, config, write_bytes } })
     }
 }
 
@@ -161,6 +167,16 @@ impl Session {
     pub async fn run(&self, statement: &str) -> Result<SqlAnswer> {
         let (engine, statement) = (self.engine.clone(), statement.to_owned());
         with_deep_stack(async move { sql::run(&engine, &statement).await }).await
+    }
+
+    /// Reads a condition on the rows of `table`, as it stands behind WHERE in SQL.
+    ///
+    /// # Errors
+    /// `Invalid` with line and column for text that is no condition, `Unsupported` for more than one on the rows of one
+    /// table, and whatever opening the table can end in.
+    pub async fn condition(&self, table: &TableRef, condition: &str) -> Result<Condition> {
+        let (engine, table, condition) = (self.engine.clone(), table.clone(), condition.to_owned());
+        with_deep_stack(async move { sql::condition(&engine, &table, &condition).await }).await
     }
 }
 

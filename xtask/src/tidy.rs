@@ -33,10 +33,11 @@ pub fn tidy(root: &Path) -> io::Result<Vec<Problem>> {
     Ok(problems)
 }
 
-/// The workspace that this program was built in.
+/// The workspace that cargo runs this program in; outside cargo, the one that it was built in.
 pub fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let here = PathBuf::from(here);
+    here.parent().unwrap_or(&here).to_owned()
 }
 
 #[cfg(test)]

@@ -49,6 +49,25 @@ impl Format {
     }
 }
 
+/// What a new table uses of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableProfile {
+    /// Only what other engines read and write today.
+    Compatible,
+    /// The newest features.
+    Modern,
+}
+
+impl TableProfile {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compatible => "compatible",
+            Self::Modern => "modern",
+        }
+    }
+}
+
 /// Flags that every command takes.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
@@ -92,6 +111,10 @@ pub struct Global {
     /// Bucket in the path (true) or in the host name (false)
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub path_style: Option<bool>,
+
+    /// Send unsigned requests to the store, as to a public bucket
+    #[arg(long, global = true, conflicts_with = "access_key_id")]
+    pub anonymous: bool,
 
     /// Memory that the command may use, as 2GiB [default: a quarter of the machine]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size, env = Env::Memory.name(), hide_env = true)]

@@ -2,8 +2,10 @@
 
 mod env;
 mod global;
+mod rewrite;
 mod value;
 
 pub use env::Env;
-pub use global::{Format, Global};
+pub use global::{Format, Global, TableProfile};
+pub use rewrite::{is_table_profile, with_table_profile};
 pub use value::{parse_assignment, parse_at, parse_duration_ms, parse_size};

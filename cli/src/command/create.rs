@@ -9,7 +9,7 @@ use lake_query::Place;
 
 use super::import::columns_of_file;
 use super::report;
-use crate::args::parse_assignment;
+use crate::args::{TableProfile, parse_assignment};
 use crate::context::{Context, Governance};
 use crate::error::CliError;
 
@@ -25,8 +25,8 @@ const JSON_BYTES: u64 = 16 << 20;
   lake create ./copy --schema-file schema.json
   lake create gold.daily --schema \"day date, total double\" --owner sales@example.com --upstream silver.orders
 
-Types: string, long, integer, short, byte, float, double, decimal(p,s), boolean, binary, date, timestamp, timestamp_ntz,
-array<T>, map<K,V>, struct<name:T,...>, and SQL's usual names for them.",
+Types: string, long, integer, short, byte, float, double, decimal(p,s), boolean, binary, date,
+timestamp, timestamp_ntz, array<T>, map<K,V>, struct<name:T,...>, and SQL's usual names for them.",
     group = clap::ArgGroup::new("columns").required(true).args(["schema", "schema_file", "like"])
 )]
 pub struct Args {
@@ -41,9 +41,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub schema_file: Option<PathBuf>,
 
-    /// Take the columns of a CSV, JSON-lines or Parquet file
+    /// Take the columns of a CSV, JSON-lines, Parquet, Avro or Arrow file
     #[arg(long, value_name = "FILE")]
-    pub like: Option<PathBuf>,
+    pub like: Option<String>,
 
     /// Partition columns, in order
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
@@ -52,6 +52,10 @@ pub struct Args {
     /// Table property; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_assignment)]
     pub property: Vec<(String, String)>,
+
+    /// Features of the table: those that everybody reads, or the newest; also written --profile
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub table_profile: Option<TableProfile>,
 
     /// What the table is, in words
     #[arg(long, value_name = "TEXT")]
@@ -77,6 +81,7 @@ pub struct Args {
 /// Runs `lake create`.
 pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let reference = context.writable(&args.table)?;
+    super::refuse_profile(args.table_profile)?;
     let governance = Governance {
         owner: args.owner.clone(),
         upstreams: args.upstream.clone(),
@@ -89,7 +94,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
             .into());
     }
     let options = CreateOptions {
-        schema: columns(&args).await?,
+        schema: columns(&args, context).await?,
         partition_columns: args.partition_by.clone(),
         properties: args.property.iter().cloned().collect(),
         description: args.description.clone(),
@@ -110,7 +115,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     report::print(context, &report, None)
 }
 
-async fn columns(args: &Args) -> Result<StructType> {
+async fn columns(args: &Args, context: &Context) -> Result<StructType> {
     match (&args.schema, &args.schema_file, &args.like) {
         (Some(declaration), ..) => parse_declaration(declaration),
         (_, Some(path), _) => {
@@ -121,7 +126,7 @@ async fn columns(args: &Args) -> Result<StructType> {
                 _ => error,
             })
         }
-        (_, _, Some(path)) => columns_of_file(path).await,
+        (_, _, Some(file)) => columns_of_file(file, context).await,
         _ => Err(Error::invalid("a table needs columns").with_hint("declare them with --schema")),
     }
 }

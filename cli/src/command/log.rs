@@ -1,23 +1,22 @@
 //! `lake log`: what happened to a table, and what became of a commit.
 
-use lake_format::operation::{Settlement, settle};
+use lake_format::At;
 use lake_format::snapshot::HistoryEntry;
-use lake_format::{At, Error};
 use serde_json::{Value, json};
 
+use super::commit;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Kind, Listing, Object, time};
+use crate::output::{Kind, Listing, time};
 
 /// List the versions of a table, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lake log ./trips --limit 5
   lake log bronze.orders@v12
-  lake log ./trips --settle v12-0190b6a2-…
+  lake log s3://bucket/trips --format ndjson
 
-With --settle the outcome of a commit that ended as unknown is looked up by its token: the version that it became, or
-exit code 4 while it is not in the log.")]
+What became of a commit whose outcome was unknown is told by `lake commit status`.")]
 pub struct Args {
     /// Path, URL or catalog name; @v3 or @2026-01-31 behind it for the versions up to that one
     pub table: String,
@@ -26,8 +25,8 @@ pub struct Args {
     #[arg(long, short = 'n', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
 
-    /// Find out what became of a commit whose outcome was unknown
-    #[arg(long, value_name = "TOKEN", conflicts_with = "limit")]
+    /// The same as `lake commit status`
+    #[arg(long, value_name = "TOKEN", conflicts_with = "limit", hide = true)]
     pub settle: Option<String>,
 }
 
@@ -36,27 +35,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let reference = context.reference(&args.table)?;
     let table = context.table(&reference).await?;
     if let Some(token) = &args.settle {
-        return match settle(table.snapshot().root(), token).await? {
-            Settlement::Landed(version) => {
-                let object =
-                    Object::new().with("version", Kind::Number, version).with("token", Kind::Text, token.clone());
-                context.output().object(&object)
-            }
-            Settlement::Never => Err(Error::not_found("the commit is not in the log and never will be")
-                .with_object(token.clone())
-                .with_hint("another commit took its version; write again")
-                .into()),
-            Settlement::Open => Err(Error::not_found("the commit is not in the log, but may still appear")
-                .with_object(token.clone())
-                .with_hint("ask again; the next commit of any writer to the table decides")
-                .into()),
-            Settlement::Forgotten => {
-                Err(Error::not_found("log clean-up has removed the version that the commit wanted")
-                    .with_object(token.clone())
-                    .with_hint("look for its rows in the table before writing again")
-                    .into())
-            }
-        };
+        return commit::status(table.snapshot().root(), &args.table, token, context).await;
     }
     let limit = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let entries = match reference.at {
@@ -74,14 +53,25 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         ("files_added", Kind::Number),
         ("files_removed", Kind::Number),
         ("rows", Kind::Number),
+        ("user", Kind::Text),
         ("parameters", Kind::Json),
         ("metrics", Kind::Json),
         ("engine", Kind::Text),
         ("txn_id", Kind::Text),
     ])
-    .hiding(&["metrics", "txn_id"]);
+    .hiding(if entries.iter().any(|entry| user(entry).is_some()) {
+        &["metrics", "txn_id"]
+    } else {
+        &["user", "metrics", "txn_id"]
+    });
     entries.iter().for_each(|entry| listing.push(row(entry)));
     context.output().listing(&listing)
+}
+
+/// Who committed, as far as the writer said.
+fn user(entry: &HistoryEntry) -> Option<&str> {
+    let named = |key: &str| entry.info.other.get(key).and_then(Value::as_str).filter(|name| !name.is_empty());
+    named("userName").or_else(|| named("userId"))
 }
 
 fn row(entry: &HistoryEntry) -> Vec<Value> {
@@ -99,6 +89,7 @@ fn row(entry: &HistoryEntry) -> Vec<Value> {
         Value::from(entry.files_added),
         Value::from(entry.files_removed),
         Value::from(rows),
+        Value::from(user(entry)),
         json!(info.operation_parameters.clone().unwrap_or_default()),
         json!(metrics),
         Value::from(info.engine_info.clone()),

@@ -23,8 +23,9 @@ const TOKEN_BYTES: u64 = 4096;
   lake login https://lake.example.com --profile work < token.txt
   lake login http://127.0.0.1:8181 --no-token
 
-The token is read from --token-file, from LAKE_TOKEN, or from standard input; never from the command line, where other
-users of the machine could see it. It is kept in the profile `default`, or in the one that --profile names.")]
+The token is read from --token-file, from LAKE_TOKEN, or from standard input; never from the
+command line, where other users of the machine could see it. It is kept in the profile `default`,
+or in the one that --profile names.")]
 pub struct Args {
     /// Address of the server
     pub url: String,

@@ -2,9 +2,13 @@
 
 mod alter;
 mod catalogs;
+mod checkpoint;
+mod commit;
 mod completions;
 mod create;
+mod diff;
 mod files;
+mod fsck;
 mod import;
 mod local;
 mod log;
@@ -19,12 +23,13 @@ mod schemas;
 mod serve;
 mod show;
 mod sql;
+mod store;
 mod tables;
 mod vacuum;
 
 use clap::{Parser, Subcommand};
 
-use crate::args::{Env, Global};
+use crate::args::{Env, Global, TableProfile};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -77,8 +82,13 @@ pub enum Command {
     Schema(schema::Args),
     Alter(alter::Args),
     Restore(restore::Args),
+    Diff(diff::Args),
+    Commit(commit::Args),
+    Checkpoint(checkpoint::Args),
+    Fsck(fsck::Args),
     Optimize(optimize::Args),
     Vacuum(vacuum::Args),
+    Store(store::Args),
     Serve(serve::Args),
     Login(login::Args),
     Catalogs(catalogs::Args),
@@ -115,13 +125,30 @@ pub async fn run(command: Command, global: &Global) -> Result<(), CliError> {
         Command::Schema(args) => schema::run(args, context).await,
         Command::Alter(args) => alter::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
+        Command::Diff(args) => diff::run(args, context).await,
+        Command::Commit(args) => commit::run(args, context).await,
+        Command::Checkpoint(args) => checkpoint::run(args, context).await,
+        Command::Fsck(args) => fsck::run(args, context).await,
         Command::Optimize(args) => optimize::run(args, context).await,
         Command::Vacuum(args) => vacuum::run(args, context).await,
+        Command::Store(args) => store::run(args, global, context).await,
         Command::Serve(args) => serve::run(args, context).await,
         Command::Login(_) | Command::Local(_) => Ok(()),
         Command::Catalogs(args) => catalogs::run(args, context).await,
         Command::Schemas(args) => schemas::run(args, context).await,
         Command::Tables(args) => tables::run(args, context).await,
         Command::Completions(args) => completions::run(&args, context),
+    }
+}
+
+/// Refuses a profile that tables can't be created with.
+fn refuse_profile(profile: Option<TableProfile>) -> lake_format::Result<()> {
+    match profile {
+        Some(profile @ TableProfile::Modern) => Err(lake_format::Error::unsupported(format!(
+            "tables of the profile {:?} are not created by this version of Lake",
+            profile.name()
+        ))
+        .with_hint("nothing was written; leave --profile out, or use compatible")),
+        _ => Ok(()),
     }
 }

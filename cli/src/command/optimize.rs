@@ -14,7 +14,8 @@ use crate::output::{Kind, Object, bytes, count, duration};
   lake optimize bronze.orders --zorder-by customer_id,day
   lake optimize ./trips --target-size 256MiB --dry-run
 
-Rows stay as they are, and so do older versions. Files that are left behind are removed by `lake vacuum`.")]
+Rows stay as they are, and so do older versions. Files that are left behind are removed by `lake
+vacuum`.")]
 pub struct Args {
     /// Path, URL or catalog name
     pub table: String,

@@ -63,7 +63,8 @@ pub fn print_nothing(context: &Context, left_out: Option<u64>) -> Result<(), Cli
 pub fn of(report: &WriteReport) -> Object {
     Object::new()
         .with("version", Kind::Number, report.version)
-        .with("txn_id", Kind::Text, report.txn_id.to_string())
+        // There is none where there was nothing to commit.
+        .with("txn_id", Kind::Text, (!report.txn_id.is_nil()).then(|| report.txn_id.to_string()))
         .with("rows", Kind::Number, report.rows)
         .with("files_added", Kind::Number, report.files_added)
         .with("files_removed", Kind::Number, report.files_removed)

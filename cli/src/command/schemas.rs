@@ -17,8 +17,8 @@ use crate::output::{Kind, Listing, Object, time};
   lake schemas show lake.gold
   lake schemas drop raw
 
-The layer of a schema decides what commits to its tables must keep: bronze is append-only, silver keeps declared types,
-NOT NULL and ranges, gold needs an owner and upstreams.")]
+The layer of a schema decides what commits to its tables must keep: bronze is append-only, silver
+keeps declared types, NOT NULL and ranges, gold needs an owner and upstreams.")]
 pub struct Args {
     /// What to do; the schemas of the catalog `lake` are listed when nothing is said
     #[command(subcommand)]

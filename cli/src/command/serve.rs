@@ -17,8 +17,8 @@ use crate::error::CliError;
   lake serve --state ./state --warehouse s3://bucket/warehouse --endpoint http://127.0.0.1:9000
   lake serve --listen 127.0.0.1:0 --no-auth
 
-The first start makes the catalog `lake` with the schemas bronze, silver and gold, and a token for its administrator.
-Ctrl-C and SIGTERM finish what is under way, then stop.")]
+The first start makes the catalog `lake` with the schemas bronze, silver and gold, and a token for
+its administrator. Ctrl-C and SIGTERM finish what is under way, then stop.")]
 pub struct Args {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]

@@ -24,8 +24,8 @@ const SQL_BYTES: u64 = 16 << 20;
   lake sql --file report.sql -o report.parquet
   echo \"SELECT 1\" | lake sql -
 
-A path is quoted ('./trips' or \"s3://bucket/trips\"); a name is not. SELECT, EXPLAIN, DESCRIBE, CREATE TABLE (AS) and
-INSERT are run; other statements are refused by name.")]
+A path is quoted ('./trips' or \"s3://bucket/trips\"); a name is not. SELECT, EXPLAIN, DESCRIBE,
+CREATE TABLE (AS) and INSERT are run; other statements are refused by name.")]
 pub struct Args {
     /// The statement, or - to read it from standard input
     #[arg(required_unless_present = "file", conflicts_with = "file")]

@@ -24,8 +24,8 @@ use crate::output::{Kind, Listing, Object, time};
   lake tables contract silver.orders --file contract.json
   lake tables drop bronze.trips
 
-A contract looks like {\"columns\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":false,\"min\":1}]}. Commits to a silver table
-must keep it. `lake create` makes a table.")]
+A contract looks like {\"columns\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":false,\"min\":1}]}. Commits
+to a silver table must keep it. `lake create` makes a table.")]
 pub struct Args {
     /// What to do; the tables of the catalog `lake` are listed when nothing is said
     #[command(subcommand)]

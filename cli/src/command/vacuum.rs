@@ -16,9 +16,9 @@ use crate::output::{Kind, Listing, Object, bytes, count, duration};
   lake vacuum bronze.orders
   lake vacuum ./trips --retention \"30 days\"
 
-Versions older than the retention can't be read afterwards. A retention below 7 days, or below the table's own
-(delta.deletedFileRetentionDuration), could delete what a running query or writer needs: it is refused without
---allow-unsafe-retention.")]
+Versions older than the retention can't be read afterwards. A retention below 7 days, or below the
+table's own (delta.deletedFileRetentionDuration), could delete what a running query or writer
+needs: it is refused without --allow-unsafe-retention.")]
 pub struct Args {
     /// Path, URL or catalog name
     pub table: String,

@@ -4,6 +4,7 @@ mod memory;
 mod profile;
 mod resolver;
 mod settings;
+mod stores;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use lake_query::{Session, SessionBuilder, TableRef, TableResolver};
 use crate::args::Global;
 use crate::output::Output;
 
-pub use profile::{DEFAULT_PROFILE, config_path, save as save_profile};
+pub use profile::{DEFAULT_PROFILE, Profile, all as load_profiles, config_path, save as save_profile};
 pub use resolver::{Governance, Resolver};
 pub use settings::{CatalogAccess, Settings, read_secret_file};
 

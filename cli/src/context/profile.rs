@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use lake_format::store::Secret;
@@ -10,7 +10,10 @@ use lake_format::{Error, StoreOptions};
 use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
-use crate::args::Env;
+use crate::args::{Env, is_table_profile};
+
+/// Bytes of the config file, at most.
+const CONFIG_BYTES: u64 = 1 << 20;
 
 /// The profile that is used when none is named.
 pub const DEFAULT_PROFILE: &str = "default";
@@ -84,31 +87,51 @@ pub fn config_path() -> Result<PathBuf, Error> {
     })
 }
 
+/// All profiles; none where there is no file.
+///
+/// # Errors
+/// `Invalid` for a file that is no config file.
+pub fn all(path: &Path) -> Result<BTreeMap<String, Profile>, Error> {
+    let named = |error: Error| error.with_object(path.display().to_string());
+    let text = read(path).map_err(named)?;
+    let config: Config = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(0, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        // The message alone: the line itself may hold a secret.
+        named(Error::invalid(format!("the config file is wrong in line {line}: {}", error.message())))
+    })?;
+    Ok(config.profiles)
+}
+
+/// The text of the file; none where there is no file.
+fn read(path: &Path) -> Result<String, Error> {
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > CONFIG_BYTES {
+        return Err(Error::invalid("the config file is larger than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::invalid("the config file is not UTF-8"))
+}
+
 /// The profile `name`, or without a name the default one, which may be missing.
 ///
 /// # Errors
 /// `Invalid` for a file that is no config file, or has no such profile.
 pub fn load(path: &Path, name: Option<&str>) -> Result<Profile, Error> {
     let named = |error: Error| error.with_object(path.display().to_string());
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(named(error.into())),
-    };
-    let mut config: Config = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(0, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        // The message alone: the line itself may hold a secret.
-        named(Error::invalid(format!("the config file is wrong in line {line}: {}", error.message())))
-    })?;
-    match (config.profiles.remove(name.unwrap_or(DEFAULT_PROFILE)), name) {
+    let mut profiles = all(path)?;
+    match (profiles.remove(name.unwrap_or(DEFAULT_PROFILE)), name) {
         (Some(profile), _) => Ok(profile),
         (None, None) => Ok(Profile::default()),
         (None, Some(name)) => {
-            let known: Vec<&str> = config.profiles.keys().map(String::as_str).collect();
+            let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             Err(named(
                 Error::invalid(format!("there is no profile {name:?}"))
-                    .with_hint(format!("the profiles are: {known}; `lake login` makes one")),
+                    .with_hint(format!("the profiles are: {known}; `lake store add` and `lake login` make them")),
             ))
         }
     }
@@ -124,11 +147,11 @@ pub fn save(path: &Path, name: &str, changes: &[(&str, Option<Value>)]) -> Resul
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
         return Err(Error::invalid("a profile's name has letters, digits, _ and - only").with_object(name.to_owned()));
     }
-    let old = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(named(error.into())),
-    };
+    if is_table_profile(name) {
+        return Err(Error::invalid("the name stands for a kind of table, so a profile can't have it")
+            .with_object(name.to_owned()));
+    }
+    let old = read(path).map_err(named)?;
     let broken = |error: toml::de::Error| named(Error::invalid(format!("not a config file: {}", error.message())));
     let mut wanted: Table = old.parse().map_err(broken)?;
     apply(&mut wanted, name, changes).map_err(named)?;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use lake_catalog_api::{Contract, CreateTable, DEFAULT_CATALOG, Scope, Table as Entry, TableName};
 use lake_catalog_client::CatalogClient;
 use lake_format::schema::write_schema;
-use lake_format::transaction::{Committed, LogCommitter};
+use lake_format::transaction::Committed;
 use lake_format::{
     AppendOptions, ClockRef, CreateOptions, Error, Input, Result, StoreOptions, Table, TableRoot, WriteOutcome,
     WriteReport,
@@ -14,7 +14,8 @@ use lake_format::{
 use lake_query::{Place, TableRef, TableResolver};
 use uuid::Uuid;
 
-use super::settings::CatalogAccess;
+use super::settings::{CatalogAccess, home};
+use super::stores::{CheckedCommitter, Stores};
 
 /// What a catalog knows of a new table besides its columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,12 +36,50 @@ pub struct Resolver {
     catalog: Option<CatalogAccess>,
     allow_plain_http: bool,
     client: OnceLock<CatalogClient>,
+    stores: Arc<Stores>,
 }
 
 impl Resolver {
     /// A resolver with these ways to stores and to the catalog.
     pub fn new(store: StoreOptions, catalog: Option<CatalogAccess>, clock: ClockRef) -> Self {
-        Self { store, clock, catalog, allow_plain_http: false, client: OnceLock::new() }
+        let verdicts = home().ok().map(|home| home.join("stores.json"));
+        let stores = Arc::new(Stores::new(&store, Arc::clone(&clock), verdicts));
+        Self { store, clock, catalog, allow_plain_http: false, client: OnceLock::new(), stores }
+    }
+
+    /// What is known of stores.
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// Refuses a place on a store that can't be trusted with tables, before anything is sent there. A catalog's server
+    /// writes to its store itself.
+    ///
+    /// # Errors
+    /// `Unsupported` for such a store, and whatever an address can be wrong in.
+    pub async fn check_store(&self, place: &Place) -> Result<()> {
+        match place {
+            Place::Location(location) => self.stores.check(&TableRoot::open(location, &self.store)?).await,
+            Place::Name { .. } => Ok(()),
+        }
+    }
+
+    /// Where the table is, without a look at it.
+    ///
+    /// # Errors
+    /// Those of the address or of the server.
+    pub async fn root(&self, place: &Place) -> Result<TableRoot> {
+        match place {
+            Place::Location(location) => TableRoot::open(location, &self.store),
+            Place::Name { .. } => {
+                let client = self.client_for(place)?;
+                Ok(client.locate(&name_of(place)?.to_string(), &self.store).await?.root)
+            }
+        }
+    }
+
+    fn committer(&self) -> Arc<CheckedCommitter> {
+        Arc::new(CheckedCommitter(Arc::clone(&self.stores)))
     }
 
     /// Lets the token travel unprotected to another machine.
@@ -124,7 +163,7 @@ impl Resolver {
         match place {
             Place::Location(location) => {
                 let root = TableRoot::open(location, &self.store)?;
-                Table::create(&root, &self.clock, Arc::new(LogCommitter), options, None).await
+                Table::create(&root, &self.clock, self.committer(), options, None).await
             }
             Place::Name { .. } => self.create_named(place, options, governance).await,
         }
@@ -186,7 +225,8 @@ impl TableResolver for Resolver {
     async fn open(&self, reference: &TableRef) -> Result<Table> {
         match &reference.place {
             Place::Location(location) => {
-                Table::open(TableRoot::open(location, &self.store)?, Arc::clone(&self.clock)).await
+                let root = TableRoot::open(location, &self.store)?;
+                Table::open_with(root, Arc::clone(&self.clock), self.committer()).await
             }
             place @ Place::Name { .. } => self.open_named(place).await,
         }
@@ -196,7 +236,7 @@ impl TableResolver for Resolver {
         match place {
             Place::Location(location) => {
                 let root = TableRoot::open(location, &self.store)?;
-                Table::create(&root, &self.clock, Arc::new(LogCommitter), options, Some(input)).await
+                Table::create(&root, &self.clock, self.committer(), options, Some(input)).await
             }
             Place::Name { .. } => self.create_named_with(place, options, input).await,
         }

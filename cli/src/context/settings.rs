@@ -53,7 +53,15 @@ pub struct Settings {
     pub profile: Profile,
 }
 
+/// What the files of a write may hold at most, by estimate.
+const WRITE_BYTES: u64 = 256 << 20;
+
 impl Settings {
+    /// Memory for the files of a write: what reads the rows meanwhile needs some, too.
+    pub fn write_bytes(&self) -> usize {
+        usize::try_from(WRITE_BYTES.min(self.memory_bytes / 4)).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn resolve(global: &Global) -> Result<Self> {
         let name = global.profile.as_deref().filter(|name| !name.is_empty());
         let profile = match config_path() {
@@ -79,7 +87,12 @@ impl Settings {
 /// Variables of Lake are meant for Lake; those of AWS may be there for something else, so the profile comes first.
 fn store(global: &Global, profile: &Profile, lookup: impl Fn(&str) -> Option<String>) -> Result<StoreOptions> {
     let of = |prefix: &str| StoreOptions::from_lookup(|name| name.starts_with(prefix).then(|| lookup(name)).flatten());
-    Ok(flags(global)?.or(of("LAKE_")?).or(profile.store()).or(of("AWS_")?))
+    let found = flags(global)?.or(of("LAKE_")?).or(profile.store()).or(of("AWS_")?);
+    Ok(match global.anonymous {
+        // Asked for by name: keys that are set for other stores are not sent.
+        true => StoreOptions { access_key_id: None, secret_access_key: None, session_token: None, ..found },
+        false => found,
+    })
 }
 
 fn flags(global: &Global) -> Result<StoreOptions> {
@@ -90,6 +103,7 @@ fn flags(global: &Global) -> Result<StoreOptions> {
         access_key_id: global.access_key_id.clone(),
         secret_access_key: secret,
         path_style: global.path_style,
+        anonymous: global.anonymous,
         ..StoreOptions::default()
     })
 }

@@ -19,12 +19,12 @@ use lake_format::Error;
 
 pub use listing::{Kind, Listing, Object};
 pub use progress::Progress;
+pub use sink::Sink;
 pub use text::{bytes, count, duration, parse_json, time};
 
 use crate::args::{Format, Global};
 use crate::error::{CliError, printable};
 use rows::Printer;
-use sink::Sink;
 
 /// How this run of the program speaks.
 #[derive(Clone, Debug)]

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, StringBuilder};
 use arrow::csv;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
-use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder as JsonBuilder};
-use arrow::record_batch::RecordBatch;
+use arrow::json::writer::{
+    EncoderOptions, JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder as JsonBuilder, make_encoder,
+};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lake_format::Error;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -20,6 +22,9 @@ use crate::error::CliError;
 
 /// Rows that a text table shows: it must be held whole to be aligned, and nobody reads more.
 const TABLE_ROWS: usize = 10_000;
+
+/// Bytes of a Parquet row group, about: one is held in memory.
+const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// How null is shown to people.
 pub const NULL: &str = "NULL";
@@ -51,8 +56,8 @@ impl Printer {
             Format::Json => Form::Json(Box::new(json.build(sink))),
             Format::Ndjson => Form::Ndjson(Box::new(json.build(sink))),
             Format::Csv => {
-                check_flat(&schema)?;
-                Form::Csv(schema, Box::new(csv::WriterBuilder::new().with_header(true).build(sink)))
+                let flat = flat_schema(&schema);
+                Form::Csv(flat, Box::new(csv::WriterBuilder::new().with_header(true).build(sink)))
             }
             Format::Arrow => Form::Arrow(Box::new(StreamWriter::try_new(sink, &schema)?)),
             Format::Parquet => {
@@ -79,9 +84,14 @@ impl Printer {
             Form::Table(_, rows, _) => collect(batch, rows)?,
             Form::Json(writer) => writer.write(batch)?,
             Form::Ndjson(writer) => writer.write(batch)?,
-            Form::Csv(_, writer) => writer.write(batch)?,
+            Form::Csv(schema, writer) => writer.write(&flat(batch, schema)?)?,
             Form::Arrow(writer) => writer.write(batch)?,
-            Form::Parquet(writer) => writer.write(batch)?,
+            Form::Parquet(writer) => {
+                writer.write(batch)?;
+                if writer.in_progress_size() >= ROW_GROUP_BYTES {
+                    writer.flush()?;
+                }
+            }
         }
         Ok(())
     }
@@ -147,13 +157,44 @@ fn collect(batch: &RecordBatch, rows: &mut Vec<Vec<String>>) -> Result<(), CliEr
     Ok(())
 }
 
-fn check_flat(schema: &SchemaRef) -> Result<(), CliError> {
-    let nested = |data_type: &DataType| data_type.is_nested();
-    match schema.fields().iter().find(|field| nested(field.data_type())) {
-        None => Ok(()),
-        Some(field) => Err(Error::unsupported("CSV can't hold a nested column")
-            .with_object(field.name().clone())
-            .with_hint("choose --format ndjson, or select the parts of the column")
-            .into()),
+/// The schema with text in place of nested columns, which CSV can't hold.
+fn flat_schema(schema: &SchemaRef) -> SchemaRef {
+    let field = |field: &Arc<Field>| match field.data_type().is_nested() {
+        true => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
+        false => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Fields>()))
+}
+
+/// The rows with nested values as JSON.
+fn flat(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, CliError> {
+    if batch.schema_ref().fields() == schema.fields() {
+        return Ok(batch.clone());
     }
+    let column = |column: &ArrayRef| match column.data_type().is_nested() {
+        true => as_json(column),
+        false => Ok(Arc::clone(column)),
+    };
+    let columns = batch.columns().iter().map(column).collect::<Result<Vec<_>, CliError>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?)
+}
+
+/// Each value as JSON text; null stays null.
+fn as_json(column: &ArrayRef) -> Result<ArrayRef, CliError> {
+    let field = Arc::new(Field::new("", column.data_type().clone(), true));
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let mut encoder = make_encoder(&field, column.as_ref(), &options)?;
+    let mut texts = StringBuilder::new();
+    let mut text = Vec::new();
+    for row in 0..column.len() {
+        if column.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        text.clear();
+        encoder.encode(row, &mut text);
+        texts.append_value(String::from_utf8_lossy(&text));
+    }
+    Ok(Arc::new(texts.finish()))
 }

@@ -158,8 +158,8 @@ fn a_lost_answer_is_settled_and_a_lost_request_is_not_hidden() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(9), "{told}");
     let token = told.lines().find_map(|line| line.trim().strip_prefix("token: ")).expect("a token").to_owned();
-    assert!(told.contains(&format!("lake log 'bronze.a' --settle {token}")), "{told}");
-    let asked = sandbox.quietly(&["log", "bronze.a", "--settle", &token, "--catalog", &url]);
-    assert_eq!(asked.status.code(), Some(4), "{}", String::from_utf8_lossy(&asked.stderr));
+    assert!(told.contains(&format!("lake commit status 'bronze.a' {token}")), "{told}");
+    let asked = sandbox.quietly(&["commit", "status", "bronze.a", &token, "--catalog", &url]);
+    assert_eq!(asked.status.code(), Some(9), "{}", String::from_utf8_lossy(&asked.stderr));
     assert_eq!(sandbox.get(&count), "n\n1\n");
 }

@@ -228,9 +228,10 @@ fn recognise(text: &str) -> Option<(usize, &'static str)> {
 }
 
 /// Names whose numbers depend on how a file is encoded.
-const SIZES: [&str; 11] = [
+const SIZES: [&str; 12] = [
     "bytes_written",
     "size_bytes",
+    "bytes_added",
     "bytes_removed",
     "numOutputBytes",
     "numAddedBytes",

@@ -12,7 +12,21 @@ fn the_program() {
 #[test]
 fn commands_on_tables() {
     let mut sandbox = Sandbox::new();
-    for command in ["create", "import", "scan", "sql", "show", "log", "files", "schema", "alter", "restore"] {
+    for command in [
+        "create",
+        "import",
+        "scan",
+        "sql",
+        "show",
+        "log",
+        "files",
+        "schema",
+        "alter",
+        "restore",
+        "diff",
+        "fsck",
+        "checkpoint",
+    ] {
         sandbox.lake(&[command, "--help"]);
     }
     snapshot!("help_tables", sandbox);
@@ -28,10 +42,17 @@ fn other_commands() {
         ("catalogs", &["list", "create", "show", "drop"][..]),
         ("schemas", &["list", "create", "show", "drop"]),
         ("tables", &["list", "show", "register", "set", "contract", "drop"]),
+        ("store", &["probe", "add", "list"]),
+        ("commit", &["status"]),
     ] {
         for action in actions {
             sandbox.lake(&[command, action, "-h"]);
         }
+    }
+    for change in
+        ["add-column", "rename-column", "drop-column", "alter-column", "set-property", "unset-property", "add-feature"]
+    {
+        sandbox.lake(&["alter", "./t", change, "-h"]);
     }
     snapshot!("help_others", sandbox);
 }

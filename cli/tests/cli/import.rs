@@ -153,7 +153,7 @@ fn what_is_refused_changes_nothing() {
         "f.csv.gz",
         "f.dat",
         "none.csv",
-        "s3://bucket/x.csv",
+        "ftp://host/x.csv",
         ".config",
     ] {
         if file == ".config" {
@@ -172,4 +172,93 @@ fn what_is_refused_changes_nothing() {
     let files = std::fs::read_dir(sandbox.path("t")).expect("list").count();
     assert_eq!(files, 1 + 2, "no data file of a failed import stays");
     snapshot!("import_bad", sandbox);
+}
+
+#[test]
+fn sources() {
+    let mut sandbox = Sandbox::new();
+    let text = "id,name\n1,Ann\n2,Bob\n";
+    let mut packed = Vec::new();
+    std::io::copy(&mut flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast()), &mut packed)
+        .expect("gzip");
+    let torn = &packed[..packed.len() - 9];
+    sandbox
+        .file("f.csv", text)
+        .file("f.csv.gz", &packed)
+        .file("torn.csv.gz", torn)
+        .file("f.csv.zst", zstd::encode_all(text.as_bytes(), 1).expect("zstd"))
+        .file("many/1/a.csv", text)
+        .file("many/2/b.csv", text)
+        .file("utf16.csv", b"\xff\xfei\0d\0");
+    let url = format!("file://{}", sandbox.path("f.csv").display());
+    sandbox
+        .lake(&["import", "f.csv", "f.csv.gz", "f.csv.zst", &url.clone(), "--into", "./t"])
+        .lake(&["import", "f.csv", "f.csv.gz", "f.csv.zst", "--into", "./t", "--quiet"])
+        .lake(&["import", "many/*/?.csv", "--into", "./t", "--format", "ndjson"])
+        .lake(&["import", "many/**/*.csv", "--into", "./t", "--format", "ndjson", "--quiet"])
+        .lake_with(&["import", "-", "--input-format", "csv", "--into", "./t", "--format", "ndjson", "--quiet"], text)
+        .lake_with(&["import", "-", "--input-format", "json", "--into", "./j", "--quiet"], "{\"id\":1}\n")
+        .lake_with(&["import", "-", "--into", "./t"], text)
+        .lake(&["import", "torn.csv.gz", "--into", "./t"])
+        .lake(&["import", "utf16.csv", "--into", "./t"])
+        .lake(&["import", "none*.csv", "--into", "./t"])
+        .lake(&["import", "f.csv", "--into", "./t", "--overwrite-where", "id = 1"])
+        .lake(&["import", "f.csv", "--into", "./t", "--txn", "loader"])
+        .lake(&["import", "f.csv", "--into", "./t", "--txn", "a:loader:17", "--quiet", "--format", "ndjson"])
+        .lake(&["import", "f.csv", "--into", "./t", "--txn", "a:loader:17", "--format", "ndjson"])
+        .lake(&["import", "f.csv", "--into", "./t", "--txn", "a:loader:16", "--quiet", "--format", "ndjson"])
+        .lake(&["import", "f.csv", "--into", "./t", "--mode", "overwrite", "--overwrite-where", "id = 1"])
+        .lake(&["import", "f.csv", "--into", "./t", "--mode", "overwrite", "--overwrite-where", "abs(id) < 3"])
+        .lake(&[
+            "import",
+            "f.csv",
+            "--into",
+            "./t",
+            "--mode",
+            "overwrite",
+            "--overwrite-where",
+            "id < 3 AND name <> 'x'",
+        ])
+        .lake(&["import", "f.csv", "--into", "./new", "--profile", "modern"])
+        .lake(&["sql", "SELECT count(*) AS n, max(id) AS id FROM './t'", "--format", "csv", "--quiet"]);
+    snapshot!("import_sources", sandbox);
+}
+
+#[test]
+fn typed_files() {
+    let mut sandbox = Sandbox::new();
+    let sql = "SELECT 1 AS id, 'x' AS name, make_array(1, 2) AS list, named_struct('a', 1) AS inner_part, \
+               CAST('2024-01-31T08:00:00.5Z' AS TIMESTAMP) AS at, CAST(1.5 AS DECIMAL(5,2)) AS price";
+    for name in ["x.parquet", "x.arrow"] {
+        sandbox.get(&["sql", sql, "--output", name]);
+    }
+    let arrow = std::fs::read(sandbox.path("x.arrow")).expect("read");
+    sandbox.file("torn.arrow", &arrow[..arrow.len() / 2]).file("no.avro", "Obj\u{1}x").file("no.arrow", "ARROW1xx");
+    sandbox
+        .lake(&["import", "x.parquet", "x.arrow", "--into", "./t"])
+        .lake(&["scan", "./t", "--format", "csv", "--quiet"])
+        .lake(&["scan", "./t", "--format", "ndjson", "--quiet"])
+        .lake(&["create", "./like", "--like", "x.arrow", "--quiet"])
+        .lake(&["schema", "./like", "--format", "csv"]);
+    for bad in ["torn.arrow", "no.avro", "no.arrow"] {
+        sandbox.lake(&["import", bad, "--into", "./t"]);
+    }
+    snapshot!("import_typed", sandbox);
+}
+
+#[test]
+fn bad_rows_are_put_aside() {
+    let mut sandbox = Sandbox::new();
+    sandbox
+        .file("f.csv", "id,name,n\n1,a,1\nx,b,2\n3,c\n,q,4\n5,\"e\"x,5\n6,f,6\n")
+        .file("f.jsonl", "{\"id\":7,\"n\":1}\n{\"id\":\"x\"}\n{\"id\":8,\"n\":[1]}\nnope\n{\"id\":null}\n");
+    sandbox.get(&["create", "./t", "--schema", "id bigint not null, name string, n int"]);
+    sandbox
+        .lake(&["import", "f.csv", "--into", "./t"])
+        .lake(&["import", "f.csv", "f.jsonl", "--into", "./t", "--bad-rows", "aside.jsonl", "--format", "ndjson"])
+        .lake(&["import", "f.csv", "--into", "./t", "--bad-rows", "none/aside.jsonl"])
+        .lake(&["scan", "./t", "--format", "csv", "--quiet"])
+        .lake(&["import", "aside.jsonl", "--into", "./aside", "--quiet"])
+        .lake(&["scan", "./aside", "--format", "csv", "--quiet"]);
+    snapshot!("import_aside", sandbox);
 }

@@ -10,5 +10,6 @@ mod maintenance;
 mod output;
 mod proxy;
 mod sql;
+mod store;
 mod tables;
 mod usage;

@@ -106,3 +106,46 @@ fn what_became_of_a_commit() {
         .lake(&["log", "./t", "--settle", "soon"]);
     snapshot!("tables_settle", sandbox);
 }
+
+#[test]
+fn versions_compared_and_checked() {
+    let mut sandbox = Sandbox::new();
+    sandbox.file("a.csv", "id,name\n1,Ann\n2,Bob\n").file("b.csv", "id,name\n3,Cid\n");
+    sandbox.get(&["import", "a.csv", "--into", "./t"]);
+    sandbox.get(&["import", "b.csv", "--into", "./t", "--mode", "overwrite"]);
+    sandbox.get(&["alter", "./t", "add-column", "tip decimal(10,2)"]);
+    sandbox.get(&["alter", "./t", "set-property", "delta.appendOnly=true"]);
+    sandbox
+        .lake(&["diff", "./t@0", "./t@1"])
+        .lake(&["diff", "./t@1", "--format", "ndjson"])
+        .lake(&["diff", "./t@2", "./t@2"])
+        .lake(&["diff", "./t"])
+        .lake(&["diff", "./t@1", "./u@2"])
+        .lake(&["diff", "./t@1", "./t@9"])
+        .lake(&["files", "./t@0", "--where", "id = 9", "--format", "csv"])
+        .lake(&["files", "./t", "--where", "nothing = 9"])
+        .lake(&["files", "./t", "--where", "id IN (SELECT 1)"])
+        .lake(&["checkpoint", "./t"])
+        .lake(&["fsck", "./t", "--deep"]);
+    let data = std::fs::read_dir(sandbox.path("t")).expect("list").map(|entry| entry.expect("entry").path());
+    data.filter(|path| path.is_file()).for_each(|path| std::fs::remove_file(path).expect("remove"));
+    let output = sandbox.quietly(&["fsck", "./t", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(7));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!((&report["damaged"], &report["findings"][0]["check"]), (&true.into(), &"missing-file".into()));
+    sandbox.lake(&["fsck", "./none"]);
+    snapshot!("tables_versions", sandbox);
+}
+
+#[test]
+fn commits_are_settled() {
+    let mut sandbox = Sandbox::new();
+    let made: serde_json::Value =
+        serde_json::from_str(&sandbox.get(&["create", "./t", "--schema", "a int", "--format", "json"])).expect("json");
+    let token = format!("v0-{}", made["txn_id"].as_str().expect("id"));
+    sandbox
+        .lake(&["commit", "status", "./t", &token])
+        .lake(&["commit", "status", "./t", "v1-0190b6a2-7c1e-7d3f-8a55-0c9d2f6b1e47"])
+        .lake(&["commit", "status", "./t", "nonsense"]);
+    snapshot!("tables_commits", sandbox);
+}

@@ -69,7 +69,7 @@ pub async fn list_log(root: &TableRoot, from: u64) -> Result<Vec<LogFile>> {
 
 /// Complete checkpoints among `files` at or below `at`, newest first; at one version those of the feature `v2Checkpoint`
 /// first, then the multi-part ones.
-fn checkpoints(files: &[LogFile], at: u64) -> Vec<(u64, Vec<ObjectInfo>)> {
+pub fn checkpoints(files: &[LogFile], at: u64) -> Vec<(u64, Vec<ObjectInfo>)> {
     type Rank<'a> = (u64, u32, &'a str);
     let mut parts: BTreeMap<Rank<'_>, BTreeMap<u32, ObjectInfo>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.meaning.version() <= at) {

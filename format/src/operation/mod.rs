@@ -2,6 +2,7 @@
 
 mod alter;
 mod append;
+mod check;
 mod create;
 mod domain;
 mod overwrite;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use alter::{add_columns, set_properties};
 pub use append::{AppendOptions, append};
+pub use check::{CheckOptions, CheckReport, Finding, Severity, check};
 pub use create::{CreateOptions, create};
 pub use domain::{remove_domain, set_domain};
 pub use overwrite::{OverwriteOptions, overwrite};
@@ -46,12 +48,26 @@ pub struct Input {
     pub schema: SchemaRef,
     /// The batches. An error ends the write; nothing is committed.
     pub batches: BoxStream<'static, Result<RecordBatch>>,
+    /// Bytes of rows and pages that the writer may hold, by estimate; 256 MiB when `None`.
+    pub memory_bytes: Option<usize>,
 }
 
 impl Input {
+    /// Batches as they come.
+    pub fn new(schema: SchemaRef, batches: BoxStream<'static, Result<RecordBatch>>) -> Self {
+        Self { schema, batches, memory_bytes: None }
+    }
+
     /// Batches that are in memory.
     pub fn from_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, batches: futures::stream::iter(batches.into_iter().map(Ok)).boxed() }
+        Self::new(schema, futures::stream::iter(batches.into_iter().map(Ok)).boxed())
+    }
+
+    /// The same, written within that much memory.
+    #[must_use]
+    pub fn within(mut self, memory_bytes: usize) -> Self {
+        self.memory_bytes = Some(memory_bytes);
+        self
     }
 }
 
@@ -128,7 +144,8 @@ fn context_on(snapshot: &Snapshot, schema: &Arc<StructType>) -> WriteContext {
 }
 
 /// Writes all of `input` as data files. After an error the files are gone again.
-async fn write_files(context: WriteContext, mut input: Input) -> Result<Written> {
+async fn write_files(mut context: WriteContext, mut input: Input) -> Result<Written> {
+    context.max_buffered_bytes = input.memory_bytes.unwrap_or(context.max_buffered_bytes);
     let mut writer = DataWriter::new(context)?;
     while let Some(batch) = input.batches.next().await {
         let taken = match batch {

@@ -75,7 +75,7 @@ impl Replace {
             .with_hint("nothing was changed; leave those rows out, or widen the condition"))
         };
         let batches = input.batches.map(move |batch| batch.and_then(&check)).boxed();
-        Input { schema: input.schema, batches }
+        Input { schema: input.schema, batches, memory_bytes: input.memory_bytes }
     }
 
     /// The files that leave for `written`, to which copies of rows that stay are added.

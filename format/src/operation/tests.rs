@@ -75,7 +75,7 @@ async fn a_write_that_lasts_too_long_is_not_committed() {
         slow.0.fetch_add(4 * 24 * 60 * 60 * 1000, Ordering::SeqCst);
         Ok(batch)
     });
-    let input = Input { schema, batches: batches.boxed() };
+    let input = Input::new(schema, batches.boxed());
     let error = append(&snapshot, &LogCommitter, &AppendOptions::default(), input).await.expect_err("COM-8");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!((newest(&snapshot).await.version(), objects(&snapshot).await), (0, 1), "COM-4: no file stays");

@@ -67,6 +67,29 @@ pub(super) fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
     copied.map(drop)
 }
 
+/// Removes the empty directories at and below `directory`, and those above it up to `keep`, which stays.
+pub(super) fn remove_directories(directory: &Path, keep: &Path) -> std::io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_directories(&entry.path(), directory)?;
+        }
+    }
+    for above in directory.ancestors().take_while(|above| *above != keep) {
+        match fs::remove_dir(above) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => break,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Syncs a file that was written by other means, and its directory.
 pub(super) fn sync_file(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()?;

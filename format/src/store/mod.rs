@@ -4,11 +4,14 @@ mod deletion_vectors;
 mod local;
 mod options;
 pub mod parquet;
+mod probe;
 mod put;
+mod remote;
 mod root;
 
 pub use deletion_vectors::{read_deletion_vector, write_deletion_vectors};
 pub use options::{Secret, StoreOptions};
+pub use probe::{Check, Probe, ProbeSize, Race, probe, race};
 pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
 pub use root::{ObjectInfo, TableRoot};
 
@@ -18,7 +21,17 @@ use crate::error::{Error, ErrorKind};
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as E;
+        // Of some requests the client keeps nothing but the text of the answer.
+        let says =
+            |what: &str| std::error::Error::source(&error).is_some_and(|source| source.to_string().contains(what));
         let (kind, message) = match &error {
+            E::NotFound { .. } | E::Generic { .. } if says("NoSuchBucket") => {
+                (ErrorKind::NotFound, "there is no such bucket")
+            }
+            E::Generic { .. } if says("403 Forbidden") => (ErrorKind::Denied, "the store denied access"),
+            E::Generic { .. } if says("401 Unauthorized") => {
+                (ErrorKind::Denied, "the store does not know these credentials")
+            }
             E::NotFound { .. } => (ErrorKind::NotFound, "object not found"),
             E::AlreadyExists { .. } => (ErrorKind::AlreadyExists, "object is there already"),
             E::Precondition { .. } | E::NotModified { .. } => (ErrorKind::Conflict, "object was changed by another"),

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use url::Url;
 
-use super::local;
 use super::options::StoreOptions;
+use super::{local, remote};
 use crate::action::partition_value::decode_path;
 use crate::error::{Error, Result};
 
@@ -49,11 +50,12 @@ impl fmt::Debug for TableRoot {
 }
 
 impl TableRoot {
-    /// The root at `location`: a local path, a `file://` URL or, with the feature `s3`, an `s3://bucket/prefix` URL.
-    /// Nothing is read or written yet.
+    /// The root at `location`: a local path, a `file://` URL or, with the features `s3`, `gcs` and `azure`, a URL like
+    /// `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`. Nothing is read or written yet.
     ///
     /// # Errors
-    /// `Invalid` for an address that can't be a table's, `Unsupported` for another scheme.
+    /// `Invalid` for an address that can't be a table's, `Unsupported` for another scheme, or one whose feature this
+    /// build lacks.
     pub fn open(location: &str, options: &StoreOptions) -> Result<Self> {
         let scheme = location.split_once("://").map(|(scheme, _)| scheme);
         let trimmed = location.trim_end_matches('/');
@@ -68,11 +70,59 @@ impl TableRoot {
                 let path = url.to_file_path().map_err(|()| Error::invalid("not a local path").with_object(location))?;
                 Self::open_local(path)
             }
-            Some(("s3" | "s3a", _)) => Self::open_s3(location, options),
-            Some((scheme, _)) => Err(Error::unsupported(format!("no store for the scheme {scheme:?}"))
-                .with_object(location)
-                .with_hint("use a local path, file:// or s3://")),
+            Some((scheme, _)) if !remote::SCHEMES.contains(&scheme) => {
+                Err(Error::unsupported(format!("no store for the scheme {scheme:?}"))
+                    .with_object(location)
+                    .with_hint("use a local path, file://, s3://, gs:// or az://"))
+            }
+            Some(_) => {
+                let root = Self::open_remote(location, options)?;
+                if root.prefix.as_ref().is_empty() {
+                    return Err(Error::invalid("a table can't be a whole bucket")
+                        .with_object(location)
+                        .with_hint("name a prefix in it, as s3://bucket/table"));
+                }
+                Ok(root)
+            }
         }
+    }
+
+    /// The folder at the URL `location` of a remote store, or the whole bucket: where files lie that are no table's.
+    ///
+    /// # Errors
+    /// As [`TableRoot::open`].
+    pub fn open_remote(location: &str, options: &StoreOptions) -> Result<Self> {
+        let location = location.trim_end_matches('/');
+        let url = Url::parse(&format!("{location}/")).map_err(|e| invalid_location(location, e))?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(Error::invalid("the address of a store needs a bucket").with_object(location));
+        }
+        let prefix = Path::from_url_path(url.path()).map_err(|e| invalid_location(location, e))?;
+        let (store, commit_store) = remote::clients(&url, options).map_err(|e| e.with_object(location))?;
+        Ok(Self { store, commit_store, prefix, url, local: false })
+    }
+
+    /// A file of this machine that is no table's: the folder that it is in, and the object itself.
+    ///
+    /// # Errors
+    /// What the system says; `Invalid` for a path that is not UTF-8.
+    pub fn open_file(file: &std::path::Path) -> Result<(Self, Path)> {
+        let named = |e: Error| e.with_object(file.display().to_string());
+        let full = file.canonicalize().map_err(|e| named(e.into()))?;
+        let folder = full.parent().unwrap_or(&full);
+        let url = Url::from_directory_path(folder).map_err(|()| named(Error::invalid("not a local path")))?;
+        let key = |path: &std::path::Path| {
+            let text = path.to_str().ok_or_else(|| named(Error::invalid("the path is not UTF-8")))?;
+            Path::parse(text.trim_start_matches('/')).map_err(|e| invalid_location(text, e))
+        };
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
+        let root = Self { commit_store: Arc::clone(&store), store, prefix: key(folder)?, url, local: true };
+        Ok((root, key(&full)?))
+    }
+
+    /// Whether the table is on this machine's own file system.
+    pub fn is_local(&self) -> bool {
+        self.local
     }
 
     fn open_local(path: PathBuf) -> Result<Self> {
@@ -96,7 +146,7 @@ impl TableRoot {
         if full.is_file() {
             return Err(Error::invalid("a file is there, and a table is a folder")
                 .with_object(full.display().to_string())
-                .with_hint("`lake import TABLE FILE` makes a table of a file"));
+                .with_hint("`lake import FILE --into TABLE` makes a table of a file"));
         }
         let prefix = Path::parse(full.to_str().unwrap_or_default().trim_start_matches('/'))
             .map_err(|e| invalid_location(&full.display().to_string(), e))?;
@@ -105,28 +155,6 @@ impl TableRoot {
         }
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
         Ok(Self { commit_store: Arc::clone(&store), store, prefix, url, local: true })
-    }
-
-    #[cfg(not(feature = "s3"))]
-    fn open_s3(location: &str, _: &StoreOptions) -> Result<Self> {
-        Err(Error::unsupported("this build has no S3 support").with_object(location).with_hint("build with feature s3"))
-    }
-
-    #[cfg(feature = "s3")]
-    fn open_s3(location: &str, options: &StoreOptions) -> Result<Self> {
-        let url = Url::parse(&format!("{location}/")).map_err(|e| invalid_location(location, e))?;
-        let bucket = url.host_str().filter(|host| !host.is_empty());
-        let Some(bucket) = bucket else {
-            return Err(Error::invalid("an S3 address needs a bucket").with_object(location));
-        };
-        let prefix = Path::from_url_path(url.path()).map_err(|e| invalid_location(location, e))?;
-        if prefix.as_ref().is_empty() {
-            return Err(Error::invalid("a table can't be a whole bucket")
-                .with_object(location)
-                .with_hint("name a prefix in it, as s3://bucket/table"));
-        }
-        let (store, commit_store) = super::root::s3::clients(bucket, options)?;
-        Ok(Self { store, commit_store, prefix, url, local: false })
     }
 
     /// A root on any store: in memory, or a test's own. Commits are not synced to disk.
@@ -179,7 +207,9 @@ impl TableRoot {
     /// # Errors
     /// `Invalid` for empty, `.` or `..` segments.
     pub fn child(&self, relative: &str) -> Result<Path> {
-        Path::parse(format!("{}/{relative}", self.prefix)).map_err(|e| invalid_location(relative, e))
+        // Of a whole bucket the prefix is empty.
+        let full = format!("{}/{relative}", self.prefix);
+        Path::parse(full.trim_start_matches('/')).map_err(|e| invalid_location(relative, e))
     }
 
     /// The object that a path in the log means. It is decoded once and must lie below the root.
@@ -224,6 +254,17 @@ impl TableRoot {
         let named = |e: object_store::Error| Error::from(e).with_object(self.name_of(path));
         let answer = self.store.get(path).await.map_err(named)?;
         answer.bytes().await.map_err(named)
+    }
+
+    /// The bytes of an object as they come.
+    ///
+    /// # Errors
+    /// As [`TableRoot::get`], also later.
+    pub async fn stream(&self, path: &Path) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let name = self.name_of(path);
+        let named = move |e: object_store::Error| Error::from(e).with_object(name.clone());
+        let answer = self.store.get(path).await.map_err(&named)?;
+        Ok(answer.into_stream().map_err(named).boxed())
     }
 
     /// Reads a whole object of at most `max_bytes`; `None` when it is not there.
@@ -308,7 +349,12 @@ impl TableRoot {
 
     /// The part of `path` below the root.
     pub fn relative(&self, path: &Path) -> Option<String> {
-        path.as_ref().strip_prefix(self.prefix.as_ref())?.strip_prefix('/').map(str::to_owned)
+        let below = path.as_ref().strip_prefix(self.prefix.as_ref())?;
+        if self.prefix.as_ref().is_empty() {
+            Some(below.to_owned())
+        } else {
+            below.strip_prefix('/').map(str::to_owned)
+        }
     }
 }
 
@@ -322,79 +368,6 @@ fn has_scheme(path: &str) -> bool {
 
 fn invalid_location(location: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::invalid("not a usable location").with_object(location).with_source(source)
-}
-
-#[cfg(feature = "s3")]
-mod s3 {
-    use super::{Arc, Error, ObjectStore, Result, StoreOptions, Url};
-    use object_store::aws::AmazonS3Builder;
-    use object_store::{ClientOptions, RetryConfig};
-    use std::time::Duration;
-
-    type Clients = (Arc<dyn ObjectStore>, Arc<dyn ObjectStore>);
-
-    /// The client for everything, and the one for commits, whose own retries are off.
-    pub(super) fn clients(bucket: &str, options: &StoreOptions) -> Result<Clients> {
-        let general = builder(bucket, options)?.with_retry(RetryConfig {
-            max_retries: 6,
-            retry_timeout: Duration::from_secs(30),
-            ..RetryConfig::default()
-        });
-        let commits = builder(bucket, options)?.with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
-        Ok((Arc::new(general.build()?), Arc::new(commits.build()?)))
-    }
-
-    fn builder(bucket: &str, options: &StoreOptions) -> Result<AmazonS3Builder> {
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(options.region.as_deref().unwrap_or("us-east-1"))
-            .with_virtual_hosted_style_request(!options.path_style.unwrap_or(options.endpoint.is_some()));
-        let mut allow_http = options.allow_http;
-        if let Some(endpoint) = &options.endpoint {
-            let url = Url::parse(endpoint).map_err(|e| {
-                Error::invalid("the S3 endpoint is not a URL").with_object(endpoint.clone()).with_source(e)
-            })?;
-            let loopback = match url.host() {
-                Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-                Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-                Some(url::Host::Domain(name)) => name == "localhost",
-                None => false,
-            };
-            allow_http |= loopback;
-            if url.scheme() == "http" && !allow_http {
-                return Err(Error::unsupported("plain HTTP to an S3 endpoint that is not on this machine")
-                    .with_object(endpoint.clone())
-                    .with_hint("use https, or set LAKE_S3_ALLOW_HTTP=true"));
-            }
-            builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
-        }
-        builder = builder.with_client_options(
-            ClientOptions::new()
-                .with_allow_http(allow_http)
-                .with_timeout(Duration::from_secs(60))
-                .with_connect_timeout(Duration::from_secs(5)),
-        );
-        match (&options.access_key_id, &options.secret_access_key) {
-            (Some(id), Some(secret)) => {
-                builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose());
-                if let Some(token) = &options.session_token {
-                    builder = builder.with_token(token.expose());
-                }
-            }
-            (Some(_), None) | (None, Some(_)) => {
-                return Err(Error::invalid("an S3 access key needs both its id and its secret"));
-            }
-            (None, None) if options.anonymous => builder = builder.with_skip_signature(true),
-            // Only AWS itself has machines that hand out keys.
-            (None, None) if options.endpoint.is_some() => {
-                return Err(Error::denied("no access key is set for the S3 endpoint")
-                    .with_object(options.endpoint.clone().unwrap_or_default())
-                    .with_hint("set LAKE_S3_ACCESS_KEY_ID and LAKE_S3_SECRET_ACCESS_KEY, or a profile"));
-            }
-            (None, None) => {}
-        }
-        Ok(builder)
-    }
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ async fn from_query(engine: &Engine, mut query: Box<Query>) -> Result<(StructTyp
     let plan = storable(plan)?;
     let (schema, batches) = Planned { state, plan }.stream().await?;
     let table = columns_of(&schema)?;
-    Ok((table, Input { schema, batches }))
+    Ok((table, Input::new(schema, batches).within(engine.write_bytes)))
 }
 
 /// The query with counts as signed integers, which a table can hold as such.

@@ -24,6 +24,8 @@ pub(crate) struct Engine {
     pub(crate) runtime: Arc<RuntimeEnv>,
     /// The engine's settings.
     pub(crate) config: SessionConfig,
+    /// Memory for the files of a write.
+    pub(crate) write_bytes: usize,
 }
 
 /// What a statement gave.

@@ -68,7 +68,7 @@ impl DataFile {
         let url = ListingTableUrl::try_new(url, None).map_err(|e| named(from_engine(&e)))?;
         if self.kind == Kind::Text {
             return Err(named(Error::unsupported("SQL reads tables and Parquet files, not text files"))
-                .with_hint("import the file into a table first: `lake import TABLE FILE`"));
+                .with_hint("import the file into a table first: `lake import FILE --into TABLE`"));
         }
         let format = ParquetFormat::default().with_force_view_types(false);
         let options = ListingOptions::new(Arc::new(format)).with_file_extension("");

@@ -31,7 +31,7 @@ pub(super) async fn insert(engine: &Engine, insert: Insert) -> Result<SqlAnswer>
     let columns = targets(table.snapshot().schema(), &insert.columns)?;
     let plan = assigned(plan, &columns)?;
     let (schema, batches) = Planned { state, plan }.stream().await?;
-    let input = Input { schema, batches };
+    let input = Input::new(schema, batches).within(engine.write_bytes);
     let outcome = if insert.overwrite {
         table.overwrite(&OverwriteOptions::default(), input).await?
     } else {

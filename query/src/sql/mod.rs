@@ -1,6 +1,7 @@
 //! One SQL statement: read, its tables opened, planned by the engine, run.
 
 mod columns;
+mod condition;
 mod create;
 mod describe;
 mod dialect;
@@ -17,6 +18,8 @@ mod text;
 use datafusion::sql::sqlparser::ast::Statement;
 use lake_format::Result;
 
+pub use condition::Condition;
+pub(crate) use condition::condition;
 pub use engine::SqlAnswer;
 pub(crate) use engine::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Engine};
 

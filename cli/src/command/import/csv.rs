@@ -16,6 +16,7 @@ pub struct Record {
     text: Vec<u8>,
     ends: Vec<usize>,
     quoted: Vec<bool>,
+    raw: Vec<u8>,
     /// Line that it begins in, from 1.
     pub line: u64,
 }
@@ -43,10 +44,16 @@ impl Record {
         Some((std::str::from_utf8(&self.text[start..end]).ok()?, self.quoted[at]))
     }
 
+    /// The record as it stands in the file, if the reader keeps that.
+    pub fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.raw).trim_end_matches(['\r', '\n']).to_owned()
+    }
+
     fn clear(&mut self, line: u64) {
         self.text.clear();
         self.ends.clear();
         self.quoted.clear();
+        self.raw.clear();
         self.line = line;
     }
 
@@ -74,13 +81,21 @@ pub struct CsvReader<R> {
     delimiter: u8,
     line: u64,
     fresh: bool,
+    keep_raw: bool,
     file: String,
 }
 
 impl<R: BufRead> CsvReader<R> {
     /// A reader of `input`, which messages call `file`.
     pub fn new(input: R, delimiter: u8, file: String) -> Self {
-        Self { input, delimiter, line: 1, fresh: true, file }
+        Self { input, delimiter, line: 1, fresh: true, keep_raw: false, file }
+    }
+
+    /// Keeps each record also as it stands in the file.
+    #[must_use]
+    pub fn keeping_raw(mut self, keep: bool) -> Self {
+        self.keep_raw = keep;
+        self
     }
 
     /// Reads the next record; `false` at the end.
@@ -89,8 +104,8 @@ impl<R: BufRead> CsvReader<R> {
     /// [`Trouble`]; after [`Trouble::Record`] reading goes on with the next one.
     pub fn next(&mut self, record: &mut Record) -> Result<bool, Trouble> {
         loop {
-            if std::mem::take(&mut self.fresh) && self.buffered()?.starts_with(BYTE_ORDER_MARK) {
-                self.input.consume(BYTE_ORDER_MARK.len());
+            if std::mem::take(&mut self.fresh) {
+                self.skip_mark()?;
             }
             record.clear(self.line);
             let (any, spoilt) = self.scan(record)?;
@@ -167,6 +182,9 @@ impl<R: BufRead> CsvReader<R> {
                 }
                 at += 1;
             }
+            if self.keep_raw {
+                record.raw.extend_from_slice(&buffer[..at]);
+            }
             self.input.consume(at);
             if ended {
                 end_field(record, quoted);
@@ -176,6 +194,20 @@ impl<R: BufRead> CsvReader<R> {
                 return Err(Trouble::File(self.unclosed(record.line)));
             }
         }
+    }
+
+    fn skip_mark(&mut self) -> Result<(), Trouble> {
+        let start = self.buffered()?;
+        if start.starts_with(BYTE_ORDER_MARK) {
+            self.input.consume(BYTE_ORDER_MARK.len());
+        } else if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+            return Err(Trouble::File(
+                Error::invalid("the file is UTF-16, and UTF-8 is read")
+                    .with_object(self.file.clone())
+                    .with_hint("nothing was written; convert it, for example with `iconv -f UTF-16 -t UTF-8`"),
+            ));
+        }
+        Ok(())
     }
 
     fn buffered(&mut self) -> Result<&[u8], Trouble> {

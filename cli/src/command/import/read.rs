@@ -1,9 +1,9 @@
 //! The files as one stream of batches, read as fast as they are taken, within a few batches of memory.
 
-use std::io::{BufReader, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::BufReader;
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, BooleanArray, StringBuilder};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::json::ReaderBuilder;
@@ -16,11 +16,14 @@ use lake_format::write::conform;
 use lake_format::{Error, Input, Result};
 use tokio::sync::mpsc;
 
+use super::aside::{BadRow, Skipped};
+use super::avro::AvroFile;
 use super::convert::{Misfit, convert, text_field};
 use super::csv::{CsvReader, Record, Trouble};
 use super::files::InputFormat;
+use super::ipc::ArrowFile;
 use super::json::{Lines, check_line};
-use super::survey::{Surveyed, TextOptions, as_input, csv_names, instants, open, open_parquet};
+use super::survey::{Surveyed, TextOptions, as_input, csv_names, instants, open_parquet};
 use crate::output::Progress;
 
 const BATCH_ROWS: usize = 8192;
@@ -29,28 +32,6 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Batches that wait for the writer.
 const WAITING_BATCHES: usize = 2;
 
-/// Rows left out that are told one by one.
-const TOLD_ROWS: usize = 5;
-
-/// Rows that were left out.
-#[derive(Clone, Debug, Default)]
-pub struct Skipped(Arc<Mutex<(u64, Vec<String>)>>);
-
-impl Skipped {
-    fn add(&self, problem: &Error) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 += 1;
-        if state.1.len() < TOLD_ROWS {
-            state.1.push(problem.to_string());
-        }
-    }
-
-    /// How many, and what was wrong with the first few.
-    pub fn told(&self) -> (u64, Vec<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 /// How all files are read.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -58,6 +39,8 @@ pub struct Reading {
     pub options: TextOptions,
     /// The columns to be made, under their names in the table.
     pub columns: StructType,
+    /// Columns in which the table takes no null, in small letters.
+    pub required: Vec<String>,
     /// Whether the types come from a sample: then a misfit may be the sample's fault.
     pub inferred: bool,
     /// Where rows that are left out are counted.
@@ -100,7 +83,7 @@ pub fn input(files: Vec<Surveyed>, reading: Reading) -> Result<Input> {
             None => Some((Err(Error::internal("reading the files was cut short")), None)),
         }
     });
-    Ok(Input { schema, batches: batches.boxed() })
+    Ok(Input::new(schema, batches.boxed()))
 }
 
 async fn read_files(files: Vec<Surveyed>, reading: &Arc<Reading>, sender: &Sender) -> Result<()> {
@@ -112,9 +95,39 @@ async fn read_files(files: Vec<Surveyed>, reading: &Arc<Reading>, sender: &Sende
         let (reading, sender) = (Arc::clone(reading), sender.clone());
         let read = tokio::task::spawn_blocking(move || match file.file.format {
             InputFormat::Csv => read_csv(&file, &reading, &sender),
-            _ => read_json(&file, &reading, &sender),
+            InputFormat::Json => read_json(&file, &reading, &sender),
+            InputFormat::Avro => {
+                let mut avro = AvroFile::open(&file.file, Some(&reading.progress))?;
+                read_typed(&file, &reading, &sender, || avro.next())
+            }
+            InputFormat::Arrow | InputFormat::Parquet => {
+                let mut arrow = ArrowFile::open(&file.file, Some(&reading.progress))?;
+                read_typed(&file, &reading, &sender, || arrow.next())
+            }
         });
         read.await.map_err(|error| Error::internal("reading a file was cut short").with_source(error))??;
+    }
+    Ok(())
+}
+
+/// Batches that have their types already.
+fn read_typed(
+    file: &Surveyed,
+    reading: &Reading,
+    sender: &Sender,
+    mut next: impl FnMut() -> Result<Option<RecordBatch>>,
+) -> Result<()> {
+    while let Some(batch) = next()? {
+        let batch = renamed(&batch, &reading.options, &[])?;
+        let batch = conform(&batch, &reading.columns).map_err(|error| error.with_object(file.file.name.clone()))?;
+        reading.progress.rows(batch.num_rows() as u64);
+        // Large batches of others are cut, so that no more than a few of ours wait.
+        for start in (0..batch.num_rows()).step_by(BATCH_ROWS) {
+            let piece = batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start));
+            if sender.blocking_send(Message::Batch(piece)).is_err() {
+                return Ok(());
+            }
+        }
     }
     Ok(())
 }
@@ -124,7 +137,7 @@ async fn read_parquet(file: &Surveyed, reading: &Arc<Reading>, sender: &Sender) 
     let total_rows: i64 = parquet.metadata().row_groups().iter().map(|group| group.num_rows()).sum();
     let bytes_per_row = file.file.size_bytes as f64 / total_rows.max(1) as f64;
     let instants = instants(&parquet);
-    let name = file.file.name();
+    let name = file.file.name.clone();
     let each = {
         let reading = Arc::clone(reading);
         Arc::new(move |batch: RecordBatch| {
@@ -165,17 +178,6 @@ fn unfit(error: arrow::error::ArrowError) -> Error {
     Error::internal("the columns of a batch do not fit together").with_source(error)
 }
 
-/// Reports every byte that is read.
-struct Counted<R>(R, Progress);
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.0.read(buffer)?;
-        self.1.bytes(read as u64);
-        Ok(read)
-    }
-}
-
 /// The table's fields for the names of a file, in the file's order.
 fn targets(names: &[String], reading: &Reading, file: &str) -> Result<Vec<FieldRef>> {
     let schema = to_arrow(&reading.columns)?;
@@ -194,33 +196,38 @@ struct Rows<'a> {
     reading: &'a Reading,
     fields: Vec<FieldRef>,
     lines: Vec<u64>,
+    /// The rows as they stand in the file, where they may have to be put aside.
+    raws: Vec<String>,
 }
 
 impl Rows<'_> {
     /// A row that can't be read: an error, or one more that is left out.
-    fn bad(&self, line: u64, problem: &str) -> Result<()> {
-        let error = Error::invalid(problem)
-            .with_object(format!("{}:{line}", self.file))
-            .with_hint("nothing was written; mend the row, or leave such rows out with --bad-rows skip");
+    fn bad(&self, line: u64, reason: &str, row: Option<&str>) -> Result<()> {
+        let bad = BadRow { file: &self.file, line, column: None, reason, row };
         if self.reading.options.skip_bad {
-            self.reading.skipped.add(&error);
+            self.reading.skipped.add(&bad);
             return Ok(());
         }
-        Err(error)
+        Err(bad.error().with_hint(
+            "nothing was written; mend the row, or leave such rows out with --bad-rows skip, or put them aside with \
+             --bad-rows FILE",
+        ))
     }
 
     /// Gives columns of text their types and sends them on. `false` when nobody listens any more.
     fn send(&mut self, text: &[ArrayRef], sender: &Sender) -> Result<bool> {
-        let lines = std::mem::take(&mut self.lines);
+        let (lines, raws) = (std::mem::take(&mut self.lines), std::mem::take(&mut self.raws));
         if lines.is_empty() {
             return Ok(true);
         }
         let mut misfits = Vec::new();
         let mut columns = Vec::with_capacity(text.len());
         for (array, field) in text.iter().zip(&self.fields) {
-            columns.push(convert(array, field.data_type(), field.name(), &mut misfits)?);
+            let column = convert(array, field.data_type(), field.name(), &mut misfits)?;
+            self.find_nulls(column.as_ref(), field, &mut misfits);
+            columns.push(column);
         }
-        let keep = self.judge(&misfits, &lines)?;
+        let keep = self.judge(&misfits, &lines, &raws)?;
         let fields: Fields = (self.fields.iter().zip(&columns))
             .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true))
             .collect();
@@ -235,66 +242,90 @@ impl Rows<'_> {
         Ok(sender.blocking_send(Message::Batch(batch)).is_ok())
     }
 
+    /// Rows without a value where the table wants one.
+    fn find_nulls(&self, column: &dyn Array, field: &Field, misfits: &mut Vec<Misfit>) {
+        let required = || self.reading.required.contains(&field.name().to_lowercase());
+        if column.null_count() == 0 || !required() {
+            return;
+        }
+        let null =
+            |row: usize| Misfit { row, column: field.name().clone(), value: String::new(), wanted: String::new() };
+        misfits.extend((0..column.len()).filter(|&row| column.is_null(row)).map(null));
+    }
+
     /// Which rows stay, where not all do.
-    fn judge(&self, misfits: &[Misfit], lines: &[u64]) -> Result<Option<BooleanArray>> {
+    fn judge(&self, misfits: &[Misfit], lines: &[u64], raws: &[String]) -> Result<Option<BooleanArray>> {
         let Some(first) = misfits.iter().min_by_key(|misfit| misfit.row) else { return Ok(None) };
-        let told = |misfit: &Misfit| {
-            let line = lines.get(misfit.row).copied().unwrap_or_default();
-            Error::invalid(format!("{:?} is not of type {}", misfit.value, misfit.wanted))
-                .with_object(format!("{}:{line}, column {}", self.file, misfit.column))
+        let reason = |misfit: &Misfit| match misfit.wanted.as_str() {
+            "" => "there is no value, and the column is NOT NULL".to_owned(),
+            wanted => format!("{:?} is not of type {wanted}", misfit.value),
         };
+        let line = |misfit: &Misfit| lines.get(misfit.row).copied().unwrap_or_default();
         if !self.reading.options.skip_bad {
-            let hint = if self.reading.inferred {
-                let sample = self.reading.options.sample_rows;
-                format!(
-                    "nothing was written; types come from the first {sample} rows: declare others with --schema, name \
-                     texts for null with --null-value, read CSV as text with --all-strings, or leave such rows out \
-                     with --bad-rows skip"
-                )
-            } else {
-                "nothing was written; mend the row, name texts for null with --null-value, or leave such rows out with \
-                 --bad-rows skip"
-                    .to_owned()
-            };
-            return Err(told(first).with_hint(hint));
+            let reason = reason(first);
+            let column = Some(first.column.as_str());
+            let bad = BadRow { file: &self.file, line: line(first), column, reason: &reason, row: None };
+            return Err(bad.error().with_hint(self.hint(first)));
         }
         let mut keep = vec![true; lines.len()];
         for misfit in misfits {
             if let Some(keep) = keep.get_mut(misfit.row)
                 && std::mem::take(keep)
             {
-                self.reading.skipped.add(&told(misfit));
+                self.reading.skipped.add(&BadRow {
+                    file: &self.file,
+                    line: line(misfit),
+                    column: Some(&misfit.column),
+                    reason: &reason(misfit),
+                    row: raws.get(misfit.row).map(String::as_str),
+                });
             }
         }
         Ok(Some(BooleanArray::from(keep)))
     }
+
+    fn hint(&self, misfit: &Misfit) -> String {
+        let leave = "leave such rows out with --bad-rows skip, or put them aside with --bad-rows FILE";
+        if self.reading.inferred && !misfit.wanted.is_empty() {
+            let sample = self.reading.options.sample_rows;
+            return format!(
+                "nothing was written; types come from the first {sample} rows: declare others with --schema, name texts \
+                 for null with --null-value, read CSV as text with --all-strings, {leave}"
+            );
+        }
+        format!("nothing was written; mend the row, name texts for null with --null-value, {leave}")
+    }
 }
 
 fn read_csv(file: &Surveyed, reading: &Reading, sender: &Sender) -> Result<()> {
-    let input = BufReader::with_capacity(1 << 20, Counted(open(&file.file)?, reading.progress.clone()));
-    let mut reader = CsvReader::new(input, reading.options.delimiter_of(&file.file), file.file.name());
+    let input = BufReader::with_capacity(1 << 20, file.file.text(Some(&reading.progress))?);
+    let delimiter = reading.options.delimiter_of(&file.file);
+    let mut reader = CsvReader::new(input, delimiter, file.file.name.clone()).keeping_raw(reading.options.keep_raw);
     csv_names(&mut reader, &file.file, &reading.options)?;
-    let name = file.file.name();
+    let name = file.file.name.clone();
     let fields = targets(&file.names, reading, &name)?;
     let mut builders: Vec<StringBuilder> = fields.iter().map(|_| StringBuilder::new()).collect();
-    let mut rows = Rows { file: name, reading, fields, lines: Vec::new() };
+    let mut rows = Rows { file: name, reading, fields, lines: Vec::new(), raws: Vec::new() };
     let (mut record, mut bytes) = (Record::default(), 0);
     loop {
         let more = match reader.next(&mut record) {
             Ok(more) => more,
             Err(Trouble::File(error)) => return Err(error),
             Err(Trouble::Record(problem)) => {
-                rows.bad(record.line, &problem)?;
+                rows.bad(record.line, &problem, Some(&record.raw()))?;
                 continue;
             }
         };
         if more && record.len() != builders.len() {
             let problem = format!("the row has {} fields, not {}", record.len(), builders.len());
-            rows.bad(record.line, &problem)?;
+            rows.bad(record.line, &problem, Some(&record.raw()))?;
             continue;
         }
         if more {
             rows.lines.push(record.line);
+            if reading.options.keep_raw {
+                rows.raws.push(record.raw());
+            }
             for (at, builder) in builders.iter_mut().enumerate() {
                 match record.field(at) {
                     Some((text, quoted)) if !reading.options.is_null(text, quoted) => {
@@ -316,8 +347,8 @@ fn read_csv(file: &Surveyed, reading: &Reading, sender: &Sender) -> Result<()> {
 }
 
 fn read_json(file: &Surveyed, reading: &Reading, sender: &Sender) -> Result<()> {
-    let input = BufReader::with_capacity(1 << 20, Counted(open(&file.file)?, reading.progress.clone()));
-    let mut lines = Lines::new(input, file.file.name());
+    let input = BufReader::with_capacity(1 << 20, file.file.text(Some(&reading.progress))?);
+    let mut lines = Lines::new(input, file.file.name.clone());
     let mut names = file.names.clone();
     // Columns that the sample lacks may still come.
     let is_new = |field: &&lake_format::schema::StructField| {
@@ -327,27 +358,30 @@ fn read_json(file: &Surveyed, reading: &Reading, sender: &Sender) -> Result<()> 
         })
     };
     names.extend(reading.columns.fields.iter().filter(is_new).map(|field| field.name.clone()));
-    let fields = targets(&names, reading, &file.file.name())?;
+    let fields = targets(&names, reading, &file.file.name)?;
     let own =
         names.iter().zip(&fields).map(|(name, field)| Field::new(name, text_field(field).data_type().clone(), true));
     let schema: SchemaRef = Arc::new(Schema::new(own.collect::<Fields>()));
-    let mut rows = Rows { file: file.file.name(), reading, fields, lines: Vec::new() };
+    let mut rows = Rows { file: file.file.name.clone(), reading, fields, lines: Vec::new(), raws: Vec::new() };
     let (mut text, mut ends) = (Vec::new(), Vec::new());
     loop {
         let line = lines.next(&mut text)?;
         if let Some(line) = line {
             let start = ends.last().copied().unwrap_or(0);
             if let Err(problem) = check_line(&text[start..]) {
+                rows.bad(line, &problem, Some(&raw(&text[start..])))?;
                 text.truncate(start);
-                rows.bad(line, &problem)?;
                 continue;
+            }
+            if reading.options.keep_raw {
+                rows.raws.push(raw(&text[start..]));
             }
             ends.push(text.len());
             rows.lines.push(line);
         }
         if line.is_none() || ends.len() == BATCH_ROWS || text.len() >= BATCH_BYTES {
-            for (batch, lines) in decode(&text, &ends, &schema, &rows)? {
-                rows.lines = lines;
+            for (batch, lines, raws) in decode(&text, &ends, &schema, &rows)? {
+                (rows.lines, rows.raws) = (lines, raws);
                 if !rows.send(batch.columns(), sender)? {
                     return Ok(());
                 }
@@ -355,6 +389,7 @@ fn read_json(file: &Surveyed, reading: &Reading, sender: &Sender) -> Result<()> 
             text.clear();
             ends.clear();
             rows.lines.clear();
+            rows.raws.clear();
             if line.is_none() {
                 return Ok(());
             }
@@ -362,7 +397,11 @@ fn read_json(file: &Surveyed, reading: &Reading, sender: &Sender) -> Result<()> 
     }
 }
 
-type Decoded = Vec<(RecordBatch, Vec<u64>)>;
+fn raw(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end().to_owned()
+}
+
+type Decoded = Vec<(RecordBatch, Vec<u64>, Vec<String>)>;
 
 /// Lines as batches of text. Where some do not fit the columns' shapes, the good ones around them are kept apart.
 fn decode(text: &[u8], ends: &[usize], schema: &SchemaRef, rows: &Rows<'_>) -> Result<Decoded> {
@@ -374,8 +413,13 @@ fn decode(text: &[u8], ends: &[usize], schema: &SchemaRef, rows: &Rows<'_>) -> R
         }
         let start = from.checked_sub(1).map_or(0, |before| ends[before]);
         match decode_once(&text[start..ends[to - 1]], to - from, schema) {
-            Ok(batch) => done.push((batch, rows.lines[from..to].to_vec())),
-            Err(problem) if to - from == 1 => rows.bad(rows.lines[from], &problem)?,
+            Ok(batch) => {
+                let raws = rows.raws.get(from..to).unwrap_or_default().to_vec();
+                done.push((batch, rows.lines[from..to].to_vec(), raws));
+            }
+            Err(problem) if to - from == 1 => {
+                rows.bad(rows.lines[from], &problem, rows.raws.get(from).map(String::as_str))?;
+            }
             Err(_) => {
                 let middle = from.midpoint(to);
                 open.push((middle, to));

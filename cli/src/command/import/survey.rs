@@ -1,17 +1,19 @@
 //! What the files hold: their columns, and the types that a sample of their values has.
 
-use std::fs::File;
+use std::collections::HashSet;
 use std::io::BufReader;
 
 use arrow::datatypes::SchemaRef;
 use lake_format::schema::{DataType, PrimitiveType, StructField, StructType, fits, from_arrow};
 use lake_format::store::parquet::ParquetFile;
-use lake_format::{Error, ErrorKind, Result, StoreOptions, TableRoot};
+use lake_format::{Error, ErrorKind, Result, TableRoot};
 use parquet::basic::Type as PhysicalType;
 
+use super::avro::AvroFile;
 use super::csv::{CsvReader, Record, Trouble};
-use super::files::{InputFormat, SourceFile};
+use super::files::{InputFormat, Place, SourceFile};
 use super::infer::Guess;
+use super::ipc::ArrowFile;
 use super::json::{Lines, Sample};
 
 /// How text is read.
@@ -33,6 +35,10 @@ pub struct TextOptions {
     pub clean_names: bool,
     /// A row that can't be read is left out and counted.
     pub skip_bad: bool,
+    /// Rows are also kept as they stand in the file.
+    pub keep_raw: bool,
+    /// Columns whose types are said, by the table or by the user, in small letters: what a sample has does not matter.
+    pub known: HashSet<String>,
 }
 
 impl TextOptions {
@@ -44,6 +50,11 @@ impl TextOptions {
     /// Whether the text means null. Quotes do not matter for a text that the user named.
     pub fn is_null(&self, text: &str, quoted: bool) -> bool {
         (text.is_empty() && !quoted) || self.null_values.iter().any(|null| null == text)
+    }
+
+    /// Whether the type of a column is said already.
+    fn is_known(&self, name: &str) -> bool {
+        self.known.contains(&self.column_name(name).to_lowercase())
     }
 
     /// The name of the table's column for a name in a file.
@@ -85,42 +96,42 @@ pub async fn survey(files: Vec<SourceFile>, options: &TextOptions) -> Result<Sur
         let names = match file.format {
             InputFormat::Csv => survey_csv(&file, options, &mut guesses)?,
             InputFormat::Json => survey_json(&file, options, &mut sample)?,
-            InputFormat::Parquet => {
-                let found = parquet_columns(&file).await?;
+            InputFormat::Parquet | InputFormat::Avro | InputFormat::Arrow => {
+                let found = typed_columns(&file).await?;
                 let names = found.fields.iter().map(|field| field.name.clone()).collect();
-                typed.extend(found.fields.into_iter().map(|field| (field, file.name())));
+                typed.extend(found.fields.into_iter().map(|field| (field, file.name.clone())));
                 names
             }
         };
         check_names_once(&names, &file)?;
         surveyed.push(Surveyed { file, names });
     }
-    let json = sample.columns()?;
+    let json = sample.columns(|name| options.is_known(name))?;
     for file in surveyed.iter_mut().filter(|file| file.file.format == InputFormat::Json) {
         file.names = json.fields.iter().map(|field| field.name.clone()).collect();
     }
     let mut columns = StructType::default();
     for (name, guess) in &guesses {
         let data_type = if options.all_strings { string() } else { guess.data_type() };
-        join(&mut columns, StructField::new(options.column_name(name), data_type, true), "a CSV file")?;
+        join(&mut columns, StructField::new(options.column_name(name), data_type, true), "a CSV file", options)?;
     }
     for field in json.fields {
         let name = options.column_name(&field.name);
-        join(&mut columns, StructField::new(name, field.data_type, true), "a JSON file")?;
+        join(&mut columns, StructField::new(name, field.data_type, true), "a JSON file", options)?;
     }
     for (field, file) in typed {
-        join(&mut columns, StructField::new(options.column_name(&field.name), field.data_type, true), &file)?;
+        join(&mut columns, StructField::new(options.column_name(&field.name), field.data_type, true), &file, options)?;
     }
     let remarks = if options.all_strings { Vec::new() } else { guesses.iter().filter_map(remark).collect() };
     Ok(Survey { files: surveyed, columns, remarks })
 }
 
 fn check_names_once(names: &[String], file: &SourceFile) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     match names.iter().find(|name| !seen.insert(name.to_lowercase())) {
         None => Ok(()),
         Some(name) => Err(Error::invalid(format!("the column {name:?} is there twice, ignoring case"))
-            .with_object(file.name())
+            .with_object(file.name.clone())
             .with_hint("nothing was written; give the columns different names")),
     }
 }
@@ -135,12 +146,15 @@ fn remark((name, guess): &(String, Guess)) -> Option<String> {
 }
 
 /// Adds a column, or widens the one that is there.
-fn join(columns: &mut StructType, field: StructField, file: &str) -> Result<()> {
+fn join(columns: &mut StructType, field: StructField, file: &str, options: &TextOptions) -> Result<()> {
     let Some(at) = columns.index_of(&field.name) else {
         columns.fields.push(field);
         return Ok(());
     };
     let known = &mut columns.fields[at];
+    if options.is_known(&field.name) {
+        return Ok(());
+    }
     if fits(&field.data_type, &known.data_type) {
         Ok(())
     } else if fits(&known.data_type, &field.data_type) {
@@ -152,11 +166,6 @@ fn join(columns: &mut StructType, field: StructField, file: &str) -> Result<()> 
             .with_object(format!("{file}, column {}", field.name))
             .with_hint("declare its type with --schema, or import the files one by one"))
     }
-}
-
-/// Opens a file for reading as text.
-pub fn open(file: &SourceFile) -> Result<File> {
-    File::open(&file.path).map_err(|error| Error::from(error).with_object(file.name()))
 }
 
 /// The names of a CSV file and a reader behind its header.
@@ -176,14 +185,14 @@ pub fn csv_names<R: std::io::BufRead>(
         Ok(true) => {
             let names: Vec<String> =
                 (0..record.len()).filter_map(|at| record.field(at)).map(|(name, _)| name.to_owned()).collect();
-            check_header(&names, options).map_err(|error| error.with_object(format!("{}:1", file.name())))?;
+            check_header(&names, options).map_err(|error| error.with_object(format!("{}:1", file.name)))?;
             Ok(names)
         }
         Ok(false) => Err(Error::invalid("the file is empty: there is no header")
-            .with_object(file.name())
+            .with_object(file.name.clone())
             .with_hint("use --no-header for a file without one")),
         Err(Trouble::File(error)) => Err(error),
-        Err(Trouble::Record(problem)) => Err(Error::invalid(problem).with_object(format!("{}:1", file.name()))),
+        Err(Trouble::Record(problem)) => Err(Error::invalid(problem).with_object(format!("{}:1", file.name))),
     }
 }
 
@@ -205,8 +214,8 @@ fn check_header(names: &[String], options: &TextOptions) -> Result<()> {
 }
 
 fn survey_csv(file: &SourceFile, options: &TextOptions, guesses: &mut Vec<(String, Guess)>) -> Result<Vec<String>> {
-    let input = BufReader::with_capacity(1 << 20, open(file)?);
-    let mut reader = CsvReader::new(input, options.delimiter_of(file), file.name());
+    let input = BufReader::with_capacity(1 << 20, file.text(None)?);
+    let mut reader = CsvReader::new(input, options.delimiter_of(file), file.name.clone());
     let mut names = csv_names(&mut reader, file, options)?;
     let mut own: Vec<Guess> = vec![Guess::default(); names.len()];
     let mut record = Record::default();
@@ -242,7 +251,7 @@ fn survey_csv(file: &SourceFile, options: &TextOptions, guesses: &mut Vec<(Strin
 }
 
 fn survey_json(file: &SourceFile, options: &TextOptions, sample: &mut Sample) -> Result<Vec<String>> {
-    let mut lines = Lines::new(BufReader::with_capacity(1 << 20, open(file)?), file.name());
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 20, file.text(None)?), file.name.clone());
     let mut line = Vec::new();
     for _ in 0..options.sample_rows {
         line.clear();
@@ -251,25 +260,23 @@ fn survey_json(file: &SourceFile, options: &TextOptions, sample: &mut Sample) ->
             && !options.skip_bad
         {
             return Err(Error::invalid(problem)
-                .with_object(format!("{}:{number}", file.name()))
+                .with_object(format!("{}:{number}", file.name))
                 .with_hint("nothing was written; mend the line, or leave such lines out with --bad-rows skip"));
         }
     }
     Ok(Vec::new())
 }
 
-/// Opens a Parquet file of this machine.
+/// Opens a Parquet file.
 ///
 /// # Errors
 /// `Invalid` for a file that is damaged or none, `Unsupported` for what can't be read.
 pub async fn open_parquet(file: &SourceFile) -> Result<ParquetFile> {
-    let full = std::path::absolute(&file.path).map_err(|error| Error::from(error).with_object(file.name()))?;
-    let parts = full.parent().and_then(|parent| parent.to_str()).zip(full.file_name().and_then(|name| name.to_str()));
-    let Some((directory, name)) = parts else {
-        return Err(Error::invalid("the path is not UTF-8").with_object(file.name()));
+    let (root, path) = match &file.place {
+        Place::Object(root, key) => (root.clone(), root.child(key)?),
+        _ => TableRoot::open_file(file.local()?)?,
     };
-    let root = TableRoot::open(directory, &StoreOptions::default())?;
-    let opened = ParquetFile::open(&root, &root.child(name)?, Some(file.size_bytes)).await;
+    let opened = ParquetFile::open(&root, &path, Some(file.size_bytes)).await;
     opened.map_err(as_input)
 }
 
@@ -297,10 +304,20 @@ pub fn instants(parquet: &ParquetFile) -> Vec<usize> {
     is_instant.map(|(at, _)| at).collect()
 }
 
+/// The columns of a file that names their types.
+async fn typed_columns(file: &SourceFile) -> Result<StructType> {
+    let schema = match file.format {
+        InputFormat::Avro => AvroFile::open(file, None)?.schema(),
+        InputFormat::Arrow => ArrowFile::open(file, None)?.schema(),
+        _ => return parquet_columns(file).await,
+    };
+    from_arrow(&schema).map_err(|error| error.with_object(file.name.clone()))
+}
+
 async fn parquet_columns(file: &SourceFile) -> Result<StructType> {
     let parquet = open_parquet(file).await?;
     let schema: &SchemaRef = parquet.arrow_schema();
-    let mut columns = from_arrow(schema).map_err(|error| error.with_object(file.name()))?;
+    let mut columns = from_arrow(schema).map_err(|error| error.with_object(file.name.clone()))?;
     for at in instants(&parquet) {
         if let Some(field) = columns.fields.get_mut(at) {
             field.data_type = DataType::Primitive(PrimitiveType::Timestamp);

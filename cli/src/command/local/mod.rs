@@ -35,8 +35,8 @@ const SERVER_PATIENCE: Duration = Duration::from_secs(15);
   lake local status --format json
   lake local down
 
-Both servers listen on loopback alone, with keys made for this instance. The data stays when they are stopped.
-The program `minio` is taken from the path, or from where LAKE_MINIO says.")]
+Both servers listen on loopback alone, with keys made for this instance. The data stays when they
+are stopped. The program `minio` is taken from the path, or from where LAKE_MINIO says.")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,

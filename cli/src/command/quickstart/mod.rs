@@ -30,9 +30,10 @@ const DEFAULT_DIR: &str = "./lake-quickstart";
   lake --profile local quickstart
   lake quickstart --warehouse s3://bucket/quickstart --endpoint http://127.0.0.1:9000
 
-It starts a catalog server on a folder, makes customers, products and orders of which it knows every flaw, imports them,
-cleans them, adds them up, and checks all counts. With --catalog or --profile it works on the server named there
-instead. The tables of an earlier run are made anew; nothing else is touched.")]
+It starts a catalog server on a folder, makes customers, products and orders of which it knows
+every flaw, imports them, cleans them, adds them up, and checks all counts. With --catalog or
+--profile it works on the server named there instead. The tables of an earlier run are made anew;
+nothing else is touched.")]
 pub struct Args {
     /// Rows of each of customers, products and orders
     #[arg(long, value_name = "ROWS", default_value_t = DEFAULT_ROWS, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]

@@ -1,0 +1,163 @@
+//! The data files of a version: there, as large as told, with the rows and values that their statistics tell of.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
+use super::{CheckOptions, CheckReport, Finding, Severity, is_finding, statistics};
+use crate::action::Add;
+use crate::action::partition_value;
+use crate::action::stats::Stats;
+use crate::error::Result;
+use crate::scan::{ScanPlan, ScanRequest};
+use crate::schema::DataType;
+use crate::snapshot::Snapshot;
+use crate::store::TableRoot;
+use crate::store::parquet::ParquetFile;
+
+/// Files looked at together.
+const CONCURRENT_FILES: usize = 8;
+/// Extra files named one by one.
+const NAMED_EXTRAS: usize = 20;
+
+pub(super) async fn check(snapshot: &Snapshot, options: CheckOptions, report: &mut CheckReport) -> Result<()> {
+    let root = snapshot.root();
+    let files = match snapshot.files().await {
+        Ok(files) => files,
+        Err(error) if is_finding(&error) => {
+            report.damage("snapshot", root.display(), format!("the list of files can't be read: {error}"));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let objects: HashMap<String, u64> =
+        root.list("").await?.into_iter().map(|object| (object.path.as_ref().to_owned(), object.size_bytes)).collect();
+    let plan = if options.deep { Some(snapshot.plan_scan(&ScanRequest::default()).await?) } else { None };
+    let looked = stream::iter(files.iter())
+        .map(|add| {
+            let plan = plan.as_ref();
+            let objects = &objects;
+            async move { look(snapshot, &add, objects, plan).await }
+        })
+        .buffered(CONCURRENT_FILES);
+    futures::pin_mut!(looked);
+    while let Some(looked) = looked.next().await {
+        let looked = looked?;
+        report.files += 1;
+        report.rows_read += looked.rows_read;
+        report.findings.extend(looked.findings);
+    }
+    find_extras(snapshot, &files.iter().collect::<Vec<_>>(), &objects, report).await
+}
+
+/// What was found out of one file.
+#[derive(Default)]
+pub(super) struct Looked {
+    pub(super) findings: Vec<Finding>,
+    pub(super) rows_read: u64,
+}
+
+impl Looked {
+    pub(super) fn damage(&mut self, check: &'static str, object: &str, message: impl Into<String>) {
+        let (object, message) = (object.to_owned(), message.into());
+        self.findings.push(Finding { severity: Severity::Damage, check, object, message });
+    }
+}
+
+async fn look(
+    snapshot: &Snapshot,
+    add: &Add,
+    objects: &HashMap<String, u64>,
+    plan: Option<&ScanPlan>,
+) -> Result<Looked> {
+    let root = snapshot.root();
+    let mut looked = Looked::default();
+    let path = match root.resolve(&add.path) {
+        Ok(path) => path,
+        Err(error) => {
+            looked.damage("path", &add.path, error.to_string());
+            return Ok(looked);
+        }
+    };
+    check_partition_values(snapshot, add, &mut looked);
+    let name = root.name_of(&path);
+    let size = match objects.get(path.as_ref()) {
+        Some(size) => Some(*size),
+        // Written since the listing, or outside of the table's own folder.
+        None => root.head(&path).await?.map(|object| object.size_bytes),
+    };
+    let Some(size) = size else {
+        looked.damage("missing-file", &name, "the log lists the file, and it is gone");
+        return Ok(looked);
+    };
+    if u64::try_from(add.size) != Ok(size) {
+        looked.damage("size", &name, format!("the file has {size} bytes, and the log says {}", add.size));
+    }
+    let rows = match ParquetFile::open(root, &path, Some(size)).await {
+        Ok(file) => file.metadata().row_groups().iter().map(|group| group.num_rows()).sum::<i64>(),
+        Err(error) if is_finding(&error) => {
+            looked.damage("footer", &name, format!("not a readable Parquet file: {error}"));
+            return Ok(looked);
+        }
+        Err(error) => return Err(error),
+    };
+    let stats = add.stats.as_deref().and_then(Stats::parse);
+    if let Some(told) = stats.as_ref().and_then(|stats| stats.num_records).filter(|told| *told != rows) {
+        looked.damage("row-count", &name, format!("the file has {rows} rows, and its statistics say {told}"));
+    }
+    let deleted = add.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
+    if deleted < 0 || deleted > rows {
+        looked.damage("deletion-vector", &name, format!("{deleted} rows of {rows} are said to be deleted"));
+    }
+    if let Some(plan) = plan {
+        statistics::check(snapshot, plan, add, stats.as_ref(), rows.saturating_sub(deleted), &name, &mut looked)
+            .await?;
+    }
+    Ok(looked)
+}
+
+fn check_partition_values(snapshot: &Snapshot, add: &Add, looked: &mut Looked) {
+    for column in snapshot.partition_columns() {
+        let Some(field) = snapshot.schema().field(column) else { continue };
+        let DataType::Primitive(primitive) = &field.data_type else { continue };
+        let text = add.partition_values.get(&statistics::physical(snapshot, field)).and_then(Option::as_deref);
+        if let Err(error) = partition_value::parse(text, primitive) {
+            looked.damage("partition-value", &add.path, format!("column {column}: {error}"));
+        }
+    }
+}
+
+/// Objects that no version known needs: of writes that failed, or kept for older versions. A vacuum removes them.
+async fn find_extras(
+    snapshot: &Snapshot,
+    live: &[Arc<Add>],
+    objects: &HashMap<String, u64>,
+    report: &mut CheckReport,
+) -> Result<()> {
+    let root: &TableRoot = snapshot.root();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut know = |path: &str| known.extend(root.resolve(path).ok().map(|path| path.as_ref().to_owned()));
+    live.iter().for_each(|add| know(&add.path));
+    snapshot.tombstones().await?.iter().for_each(|remove| know(&remove.path));
+    let hidden = |relative: &str| {
+        // Names that begin so are nobody's data, but for partitions of such columns.
+        relative.split('/').any(|part| part.starts_with(['_', '.']) && !part.contains('='))
+            || relative.rsplit('/').next().is_some_and(|name| name.starts_with("deletion_vector_"))
+    };
+    let prefix = format!("{}/", root.prefix());
+    let mut extras: Vec<(&str, u64)> = objects
+        .iter()
+        .filter(|(path, _)| !known.contains(*path))
+        .filter_map(|(path, size)| Some((path.strip_prefix(&prefix)?, *size)))
+        .filter(|(relative, _)| !hidden(relative))
+        .collect();
+    extras.sort_unstable();
+    report.extra_files = extras.len() as u64;
+    report.extra_bytes = extras.iter().map(|(_, size)| size).sum();
+    for (relative, size) in extras.iter().take(NAMED_EXTRAS) {
+        let message = format!("a file of {size} bytes that the table does not know; vacuum removes it in time");
+        report.add(Severity::Note, "extra-file", (*relative).to_owned(), message);
+    }
+    Ok(())
+}
