@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{WriteOutcome, commit_written};
-use crate::action::partition_value::encode_path;
 use crate::action::deletion_vector::VectorFile;
+use crate::action::partition_value::encode_path;
 use crate::action::{Action, Add, DeletionVectorDescriptor, Metadata, Remove};
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
