@@ -138,3 +138,26 @@ async fn overwrite_and_restore_carry_vectors_and_vacuum_keeps_their_files() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.object().is_some_and(|name| name.contains("deletion_vector_")), "{error}");
 }
+
+/// DV-5
+#[tokio::test]
+async fn files_that_left_long_ago_come_back_as_copies_with_their_vectors() {
+    let place = Place::new();
+    let mut table = place.table(&[ids(0, 10)], &[], &[]).await;
+    delete(&mut table, 0, [1, 2, 3], true).await;
+    let deleted = table.snapshot().version();
+    let left = rows(table.snapshot()).await;
+    let new = ids(50, 60);
+    let input = Input::from_batches(new.schema(), vec![new]);
+    table.overwrite(&OverwriteOptions::default(), input).await.expect("overwrite");
+    let old = place.objects().await;
+    place.clock.forward(30 * DAY_MS);
+    table.restore(At::Version(deleted)).await.expect("restore");
+    assert_eq!(rows(table.snapshot()).await, left);
+    let live = live(&table).await;
+    let vector = live[0].deletion_vector.as_ref().and_then(|vector| vector.log_path().expect("a path"));
+    let vector = vector.expect("a file of its own");
+    assert!(!old.contains(&vector) && place.objects().await.contains(&vector), "{vector}");
+    vacuum(table.snapshot(), &VacuumOptions::default()).await.expect("vacuum");
+    assert_eq!(rows(table.snapshot()).await, left);
+}

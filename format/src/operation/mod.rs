@@ -202,15 +202,19 @@ fn counted(operation: Operation, written: &Written) -> Operation {
         .counting("numOutputBytes", written.bytes)
 }
 
-/// Deletes the data files of a write that was certainly rejected. What can't be deleted is left to vacuum.
+/// Deletes the data files of a write that was certainly rejected, and the vectors written for them. What can't be
+/// deleted is left to vacuum.
 async fn discard(root: &TableRoot, written: &Written) {
     for add in &written.adds {
-        let deleted = match root.resolve(&add.path) {
-            Ok(path) => root.delete(&path).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = deleted {
-            tracing::warn!(file = %add.path, %error, "a file of a rejected write stays until vacuum");
+        let vector = add.deletion_vector.as_ref().and_then(|vector| vector.log_path().ok().flatten());
+        for log_path in [Some(add.path.clone()), vector].into_iter().flatten() {
+            let deleted = match root.resolve(&log_path) {
+                Ok(path) => root.delete(&path).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = deleted {
+                tracing::warn!(file = %log_path, %error, "a file of a rejected write stays until vacuum");
+            }
         }
     }
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{WriteOutcome, commit_written};
+use crate::action::deletion_vector::VectorFile;
 use crate::action::partition_value::encode_path;
-use crate::action::{Action, Add, Metadata, Remove};
+use crate::action::{Action, Add, DeletionVectorDescriptor, Metadata, Remove};
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::replay::FileKey;
 use crate::snapshot::{Files, Snapshot};
+use crate::store::{read_deletion_vector, write_deletion_vectors};
 use crate::transaction::{Base, Committer, Operation, Staged};
 use crate::write::Written;
 
@@ -153,20 +155,34 @@ async fn copied(snapshot: &Snapshot, files: &[Arc<Add>]) -> Result<Written> {
 }
 
 async fn copy_of(snapshot: &Snapshot, add: &Add) -> Result<Add> {
-    if add.deletion_vector.as_ref().is_some_and(|vector| vector.storage_type != "i") {
-        return Err(Error::unsupported(
-            "a file with a deletion vector left the table so long ago that a vacuum may take its vector at any time",
-        )
-        .with_hint("nothing was changed; restore a version within delta.deletedFileRetentionDuration"));
-    }
     let root = snapshot.root();
     let from = root.resolve(&add.path)?;
     let relative = root.relative(&from).ok_or_else(|| Error::internal("a data file is not below its root"))?;
     let folder = relative.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let name = format!("{folder}part-00000-{}.c000.parquet", snapshot.clock().new_id());
-    root.copy(&from, &root.child(&name)?).await?;
+    let to = root.child(&name)?;
+    root.copy(&from, &to).await?;
+    let deletion_vector = match vector_of(snapshot, add).await {
+        Ok(vector) => vector,
+        Err(error) => {
+            // What can't be deleted is left to vacuum.
+            let _ = root.delete(&to).await;
+            return Err(error);
+        }
+    };
     let now_ms = snapshot.clock().now_ms();
-    Ok(Add { path: encode_path(&name), modification_time: now_ms, ..add.clone() })
+    Ok(Add { path: encode_path(&name), modification_time: now_ms, deletion_vector, ..add.clone() })
+}
+
+/// The deletion vector of a file, in a file of its own that is new (DV-5).
+async fn vector_of(snapshot: &Snapshot, add: &Add) -> Result<Option<DeletionVectorDescriptor>> {
+    let stored = add.deletion_vector.as_ref().filter(|vector| vector.storage_type != "i");
+    let Some(stored) = stored else { return Ok(add.deletion_vector.clone()) };
+    let vector = read_deletion_vector(snapshot.root(), stored).await?;
+    let mut file = VectorFile::new("", snapshot.clock().new_id());
+    let descriptor = file.push(&vector)?;
+    write_deletion_vectors(snapshot.root(), file).await?;
+    Ok(Some(descriptor))
 }
 
 /// Files with deletion vectors may come back only while the protocol still tells readers to expect them.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use lake_catalog_api::TableName;
 use lake_catalog_client::CatalogCommitter;
+use lake_format::action::deletion_vector::VectorFile;
+use lake_format::action::{DeletionVector, DeletionVectorDescriptor};
+use lake_format::store::write_deletion_vectors;
 use lake_format::transaction::LogCommitter;
-use lake_format::{At, ErrorKind, Snapshot, SystemClock, Table, TableRoot};
+use lake_format::{At, Clock, ErrorKind, Snapshot, SystemClock, Table, TableRoot};
 use serde_json::{Value, json};
 
 use super::support::{Rest, append, columns, commit_lines, new_id};
@@ -170,6 +173,57 @@ async fn a_file_that_is_not_there_is_not_committed() {
     }
     let txn_id = new_id();
     rest.post(COMMITS, &request(1, &txn_id, &lines(&txn_id)(&[("large.parquet", 1)]))).await.expect(200);
+}
+
+/// DV-2, LAY-6
+#[tokio::test]
+async fn deletion_vectors_are_checked_before_they_are_committed() {
+    let rest = with_table().await;
+    rest.lay(&format!("{TABLES}/t"), "a.parquet").await;
+    let root = rest.open("bronze.t").await.0.root;
+    let vector: DeletionVector = [0, 2].into_iter().collect();
+    let inline = DeletionVectorDescriptor::inline(&vector).expect("small");
+    let mut file = VectorFile::new("", SystemClock.new_id());
+    let stored = file.push(&vector).expect("small");
+    let changed = |change: &dyn Fn(&mut DeletionVectorDescriptor)| {
+        let mut vector = stored.clone();
+        change(&mut vector);
+        vector
+    };
+    let outside = changed(&|vector| vector.path_or_inline_dv = format!("../{}", vector.path_or_inline_dv));
+    let more = changed(&|vector| vector.cardinality = 4);
+    let unknown = changed(&|vector| vector.storage_type = "z".into());
+    let lines = |txn_id: &str, listed: bool, vector: &DeletionVectorDescriptor| {
+        let lines = commit_lines(txn_id, "a.parquet", r#"{"numRecords":3}"#);
+        let (info, add) = lines.trim_end().split_once('\n').expect("two lines");
+        let mut add: Value = serde_json::from_str(add).expect("add");
+        add["add"]["deletionVector"] = serde_json::to_value(vector).expect("descriptor");
+        let features = if listed { json!(["deletionVectors"]) } else { json!(["timestampNtz"]) };
+        let protocol = json!({ "protocol": { "minReaderVersion": 3, "minWriterVersion": 7,
+            "readerFeatures": features, "writerFeatures": features } });
+        format!("{info}\n{protocol}\n{add}\n")
+    };
+    let commit = |listed: bool, vector: DeletionVectorDescriptor| {
+        let txn_id = new_id();
+        let mut body = request(1, &txn_id, &lines(&txn_id, listed, &vector));
+        body["allow_protocol_change"] = json!(true);
+        body
+    };
+    for (what, body) in [
+        ("a feature that is not listed", commit(false, inline.clone())),
+        ("a path that climbs", commit(true, outside)),
+        ("more rows than there are", commit(true, more)),
+        ("a storage type of the future", commit(true, unknown)),
+        ("a file that is not there", commit(true, stored.clone())),
+    ] {
+        let reply = rest.post(COMMITS, &body).await;
+        assert!((400..500).contains(&reply.status), "{what}: {}", reply.text);
+        assert_eq!(newest(&root).await.version(), 0, "{what}");
+    }
+    write_deletion_vectors(&root, file).await.expect("written");
+    rest.post(COMMITS, &commit(true, stored)).await.expect(200);
+    let files = newest(&root).await.files().await.expect("files");
+    assert_eq!((files.len(), files.num_rows()), (1, Some(1)), "DV-4");
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@ use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
+use lake_format::action::{Action, Add, DeletionVectorDescriptor, Protocol, Remove};
 use lake_format::schema::{StructType, parse_declaration};
+use lake_format::transaction::{Base, LogCommitter, Operation, Reads, Staged, transact};
 use lake_format::{
-    AppendOptions, CreateOptions, Error, ErrorKind, Input, Result, StoreOptions, SystemClock, Table, TableRoot,
-    WriteOutcome, WriteReport,
+    AppendOptions, At, CreateOptions, Error, ErrorKind, Input, Result, Snapshot, StoreOptions, SystemClock, Table,
+    TableRoot, WriteOutcome, WriteReport,
 };
 use tempfile::TempDir;
 
@@ -261,6 +263,39 @@ async fn explain_shows_what_is_pruned() {
     assert!(plan.contains("files=1 of 4") && plan.contains("skipped by limit=3") && plan.contains("limit=5"), "{plan}");
     let ran = lake.explain("ANALYZE SELECT * FROM bronze.orders WHERE id < 10").await;
     assert!(ran.contains("output_rows=10") && ran.contains("file_bytes="), "{ran}");
+}
+
+/// DV-4
+#[tokio::test]
+async fn a_count_leaves_deleted_rows_out() {
+    let lake = Lake::orders().await;
+    let location = format!("{}/bronze/orders", lake.dir.path().display());
+    let root = TableRoot::open(&location, &StoreOptions::default()).unwrap();
+    let snapshot = Arc::new(Snapshot::load(root, At::Latest, SystemClock::shared()).await.unwrap());
+    let files = snapshot.files().await.unwrap();
+    let first =
+        files.iter().find(|add| add.partition_values.values().flatten().any(|day| day == "2026-01-01")).unwrap();
+    let vector = DeletionVectorDescriptor::inline(&(0..10).collect()).unwrap();
+    let features = || Some(vec!["deletionVectors".to_owned()]);
+    let protocol = Protocol {
+        min_reader_version: 3,
+        min_writer_version: 7,
+        reader_features: features(),
+        writer_features: features(),
+    };
+    let actions = vec![
+        Action::Protocol(protocol),
+        Action::Remove(Box::new(Remove::of(&first, 1, true))),
+        Action::Add(Box::new(Add { deletion_vector: Some(vector), ..Add::clone(&first) })),
+    ];
+    let staged = Staged { operation: Operation::new("DELETE"), actions, reads: Reads::WholeTable };
+    transact(Base::On(snapshot), staged, &LogCommitter).await.unwrap();
+    let plan = lake.explain("SELECT count(*) FROM bronze.orders").await;
+    assert!(!plan.contains("LakeScan"), "{plan}");
+    assert_eq!(lake.one("SELECT count(*) FROM bronze.orders").await, "390");
+    assert_eq!(lake.one("SELECT count(*), min(id) FROM bronze.orders WHERE id < 20").await, "10 10");
+    assert_eq!(lake.one("SELECT min(id), count(note) FROM bronze.orders").await, "10 293");
+    assert_eq!(lake.one("SELECT count(*) FROM (SELECT id FROM bronze.orders LIMIT 395)").await, "390");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ fn bitmap(input: &mut Input<'_>, key: u64, vector: &mut DeletionVector) -> Decod
 
 fn values(input: &mut Input<'_>, count: usize) -> Decoded<Container> {
     if count <= ARRAY_MOST {
-        let values: Box<[u16]> = input.take(count * 2)?.chunks_exact(2).map(|two| le16(two)).collect();
+        let values: Box<[u16]> = input.take(count * 2)?.chunks_exact(2).map(le16).collect();
         if values.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err("the rows of a container in it are out of order");
         }

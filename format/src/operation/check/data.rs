@@ -6,15 +6,15 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use super::{CheckOptions, CheckReport, Finding, Severity, is_finding, statistics};
-use crate::action::Add;
 use crate::action::partition_value;
 use crate::action::stats::Stats;
-use crate::error::Result;
+use crate::action::{Add, DeletionVectorDescriptor};
+use crate::error::{ErrorKind, Result};
 use crate::scan::{ScanPlan, ScanRequest};
 use crate::schema::DataType;
 use crate::snapshot::Snapshot;
-use crate::store::TableRoot;
 use crate::store::parquet::ParquetFile;
+use crate::store::{TableRoot, read_deletion_vector};
 
 /// Files looked at together.
 const CONCURRENT_FILES: usize = 8;
@@ -106,15 +106,31 @@ async fn look(
     if let Some(told) = stats.as_ref().and_then(|stats| stats.num_records).filter(|told| *told != rows) {
         looked.damage("row-count", &name, format!("the file has {rows} rows, and its statistics say {told}"));
     }
-    let deleted = add.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
-    if deleted < 0 || deleted > rows {
-        looked.damage("deletion-vector", &name, format!("{deleted} rows of {rows} are said to be deleted"));
-    }
+    let deleted = check_vector(root, add, rows, &name, &mut looked).await?;
     if let Some(plan) = plan {
         statistics::check(snapshot, plan, add, stats.as_ref(), rows.saturating_sub(deleted), &name, &mut looked)
             .await?;
     }
     Ok(looked)
+}
+
+/// Reads the file's deletion vector and gives its number of rows: it is there, whole, and lists rows of the file alone
+/// (DV-2, DV-3).
+async fn check_vector(root: &TableRoot, add: &Add, rows: i64, name: &str, looked: &mut Looked) -> Result<i64> {
+    let Some(descriptor) = &add.deletion_vector else { return Ok(0) };
+    match read_deletion_vector(root, descriptor).await {
+        Ok(vector) => {
+            if let Some(last) = vector.last().filter(|last| i64::try_from(*last).map_or(true, |last| last >= rows)) {
+                looked.damage("deletion-vector", name, format!("row {last} is deleted, and the file has {rows} rows"));
+            }
+            Ok(i64::try_from(vector.len()).unwrap_or(i64::MAX))
+        }
+        Err(error) if is_finding(&error) || error.kind() == ErrorKind::Unsupported => {
+            looked.damage("deletion-vector", name, error.to_string());
+            Ok(descriptor.cardinality)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn check_partition_values(snapshot: &Snapshot, add: &Add, looked: &mut Looked) {
@@ -138,12 +154,16 @@ async fn find_extras(
     let root: &TableRoot = snapshot.root();
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut know = |path: &str| known.extend(root.resolve(path).ok().map(|path| path.as_ref().to_owned()));
-    live.iter().for_each(|add| know(&add.path));
-    snapshot.tombstones().await?.iter().for_each(|remove| know(&remove.path));
+    let mut know_both = |path: &str, vector: Option<&DeletionVectorDescriptor>| {
+        know(path);
+        vector.and_then(|vector| vector.log_path().ok().flatten()).iter().for_each(|path| know(path));
+    };
+    live.iter().for_each(|add| know_both(&add.path, add.deletion_vector.as_ref()));
+    let tombstones = snapshot.tombstones().await?;
+    tombstones.iter().for_each(|remove| know_both(&remove.path, remove.deletion_vector.as_ref()));
     let hidden = |relative: &str| {
         // Names that begin so are nobody's data, but for partitions of such columns.
         relative.split('/').any(|part| part.starts_with(['_', '.']) && !part.contains('='))
-            || relative.rsplit('/').next().is_some_and(|name| name.starts_with("deletion_vector_"))
     };
     let prefix = format!("{}/", root.prefix());
     let mut extras: Vec<(&str, u64)> = objects

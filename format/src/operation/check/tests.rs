@@ -6,10 +6,14 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 
 use super::*;
+use crate::action::deletion_vector::VectorFile;
+use crate::action::{Action, Add, DeletionVectorDescriptor, Protocol, Remove};
 use crate::clock::SystemClock;
 use crate::operation::{AppendOptions, CreateOptions, Input};
 use crate::schema::parse_declaration;
-use crate::transaction::LogCommitter;
+use crate::snapshot::At;
+use crate::store::write_deletion_vectors;
+use crate::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, transact};
 use crate::{StoreOptions, Table};
 
 fn rows(ids: std::ops::Range<i64>) -> Input {
@@ -86,6 +90,45 @@ async fn damage_of_data_files_is_found() {
     let report = checked(&root, true).await;
     assert!(told(&report).contains(&("damage", "missing-file")), "{report:?}");
     assert_eq!(report.damages(), 1);
+}
+
+/// DV-2, DV-3
+#[tokio::test]
+async fn deletion_vectors_are_read_and_held_against_their_files() {
+    let folder = tempfile::tempdir().expect("folder");
+    let root = table(folder.path(), 1).await;
+    let clock = SystemClock::shared();
+    let snapshot = Arc::new(Snapshot::load(root.clone(), At::Latest, Arc::clone(&clock)).await.expect("loads"));
+    let mut file = VectorFile::new("", clock.new_id());
+    let good = file.push(&[1, 2].into_iter().collect()).expect("small");
+    let beyond = file.push(&[1, 10].into_iter().collect()).expect("small");
+    let stored = root.local_file(&root.child(&file.path()).expect("path")).expect("local");
+    write_deletion_vectors(&root, file).await.expect("written");
+    let features = || Some(vec!["deletionVectors".to_owned()]);
+    let mut actions = vec![Action::Protocol(Protocol {
+        min_reader_version: 3,
+        min_writer_version: 7,
+        reader_features: features(),
+        writer_features: features(),
+    })];
+    let add = snapshot.files().await.expect("files").iter().next().expect("a file");
+    actions.push(Action::Remove(Box::new(Remove::of(&add, clock.now_ms(), true))));
+    actions.push(Action::Add(Box::new(Add { deletion_vector: Some(good.clone()), ..Add::clone(&add) })));
+    let staged = Staged { operation: Operation::new("DELETE"), actions, reads: Reads::WholeTable };
+    let outcome = transact(Base::On(snapshot), staged, &LogCommitter).await.expect("committed");
+    let Outcome::Committed(committed) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(told(&checked(&root, true).await), [], "the vector's file is no extra one");
+    let whole = std::fs::read(&stored).expect("read");
+    std::fs::write(&stored, &whole[..20]).expect("cut");
+    assert_eq!(told(&checked(&root, false).await), [("damage", "deletion-vector")]);
+    std::fs::write(&stored, &whole).expect("mended");
+    let commit = log_file(folder.path(), &format!("{:020}.json", committed.version));
+    let text = std::fs::read_to_string(&commit).expect("read");
+    let offset = |vector: &DeletionVectorDescriptor| format!("\"offset\":{}", vector.offset.expect("stored"));
+    std::fs::write(&commit, text.replace(&offset(&good), &offset(&beyond))).expect("write");
+    let report = checked(&root, false).await;
+    assert_eq!(told(&report), [("damage", "deletion-vector")]);
+    assert!(report.findings[0].message.contains("row 10"), "{report:?}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ impl Table {
         let vector: DeletionVector = rows.into_iter().collect();
         let descriptor = if stored {
             let mut file = VectorFile::new(if at.is_multiple_of(2) { "" } else { "a b" }, Uuid::from_u128(at as u128));
-            file.push(&DeletionVector::from_ranges([7..10])).unwrap();
+            file.push(&(7..10).collect()).unwrap();
             let descriptor = file.push(&vector).unwrap();
             write_deletion_vectors(&self.table.root, file).await.unwrap();
             descriptor

@@ -90,8 +90,12 @@ impl ObjectReader {
 
     /// The footer, in at most one request for what the first one did not bring.
     async fn footer(&self) -> Result<Bytes> {
-        let no_parquet = || self.damaged("the file does not end as a Parquet file does".to_owned());
-        let start = self.size_bytes.checked_sub(FOOTER_SIZE as u64).ok_or_else(no_parquet)?;
+        let no_parquet = || self.damaged("not a readable Parquet file".to_owned());
+        let short = |than: String| {
+            no_parquet().with_source(ParquetError::EOF(format!("file size of {} is less than {than}", self.size_bytes)))
+        };
+        let footer_bytes = FOOTER_SIZE as u64;
+        let start = self.size_bytes.checked_sub(footer_bytes).ok_or_else(|| short("footer".to_owned()))?;
         let tail = self.bytes(start..self.size_bytes).await?;
         let tail: &[u8; FOOTER_SIZE] = tail.as_ref().try_into().map_err(|_| no_parquet())?;
         let tail = FooterTail::try_new(tail).map_err(|e| no_parquet().with_source(e))?;
@@ -99,7 +103,8 @@ impl ObjectReader {
             return Err(Error::unsupported("the Parquet file is encrypted").with_object(self.root.name_of(&self.path)));
         }
         let length = tail.metadata_length() as u64;
-        let begin = start.checked_sub(length).ok_or_else(no_parquet)?;
+        let with_metadata = || short(format!("footer + metadata {}", footer_bytes + length));
+        let begin = start.checked_sub(length).ok_or_else(with_metadata)?;
         if length > MOST_FOOTER_BYTES {
             return Err(Error::unsupported(format!("the Parquet file has a footer of {length} bytes"))
                 .with_object(self.root.name_of(&self.path))
