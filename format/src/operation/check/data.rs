@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::scan::{ScanPlan, ScanRequest};
 use crate::schema::DataType;
 use crate::snapshot::Snapshot;
-use crate::store::TableRoot;
 use crate::store::parquet::ParquetFile;
+use crate::store::{TableRoot, read_deletion_vector};
 
 /// Files looked at together.
 const CONCURRENT_FILES: usize = 8;
@@ -109,6 +109,21 @@ async fn look(
     let deleted = add.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
     if deleted < 0 || deleted > rows {
         looked.damage("deletion-vector", &name, format!("{deleted} rows of {rows} are said to be deleted"));
+    }
+    if let Some(descriptor) = &add.deletion_vector {
+        match read_deletion_vector(root, descriptor).await {
+            Ok(vector) => {
+                if let Some(last) = vector.last().filter(|last| i64::try_from(*last).is_ok_and(|last| last >= rows)) {
+                    let message = format!("row {last} is said to be deleted, and the file has {rows} rows");
+                    looked.damage("deletion-vector", &name, message);
+                }
+            }
+            Err(error) if is_finding(&error) => {
+                looked.damage("deletion-vector", &name, format!("it can't be read: {error}"));
+                return Ok(looked);
+            }
+            Err(error) => return Err(error),
+        }
     }
     if let Some(plan) = plan {
         statistics::check(snapshot, plan, add, stats.as_ref(), rows.saturating_sub(deleted), &name, &mut looked)
