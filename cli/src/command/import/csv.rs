@@ -7,6 +7,9 @@ use lake_format::{Error, Result};
 /// Bytes of one record, at most: a quote that is never closed must not take the file into memory.
 const RECORD_BYTES: usize = 16 << 20;
 
+/// Fields of one record, at most.
+const RECORD_FIELDS: usize = 1 << 20;
+
 /// What some programs put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -190,7 +193,7 @@ impl<R: BufRead> CsvReader<R> {
                 end_field(record, quoted);
                 return Ok((true, spoilt));
             }
-            if record.text.len() > RECORD_BYTES {
+            if record.text.len() > RECORD_BYTES || record.ends.len() > RECORD_FIELDS {
                 return Err(Trouble::File(self.unclosed(record.line)));
             }
         }
@@ -215,9 +218,11 @@ impl<R: BufRead> CsvReader<R> {
     }
 
     fn unclosed(&self, line: u64) -> Error {
-        Error::invalid("a record does not end: a quote is opened and not closed, or it is larger than 16 MiB")
-            .with_object(format!("{}:{line}", self.file))
-            .with_hint("nothing was written; mend the file, or say its separator with --delimiter")
+        Error::invalid(
+            "a record does not end: a quote is opened and not closed, or it is larger than 16 MiB or a million fields",
+        )
+        .with_object(format!("{}:{line}", self.file))
+        .with_hint("nothing was written; mend the file, or say its separator with --delimiter")
     }
 }
 

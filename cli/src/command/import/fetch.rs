@@ -259,7 +259,11 @@ async fn matching(root: &TableRoot, key: &str) -> Result<Vec<(String, u64)>> {
 async fn below(root: &TableRoot, key: &str, format: Option<InputFormat>) -> Result<Vec<(String, u64)>> {
     let start = if key.is_empty() { String::new() } else { format!("{key}/") };
     let mut found = Vec::new();
-    for object in root.list(key).await? {
+    let objects = root.list(key).await?;
+    if objects.is_empty() {
+        return Ok(found);
+    }
+    for object in objects {
         let Some(full) = root.relative(&object.path) else { continue };
         let Some(name) = full.strip_prefix(&start) else { continue };
         if name.starts_with("_delta_log/") {

@@ -16,6 +16,9 @@ use super::infer::Guess;
 use super::ipc::ArrowFile;
 use super::json::{Lines, Sample};
 
+/// Columns of a CSV file, at most.
+const MOST_COLUMNS: usize = 10_000;
+
 /// How text is read.
 #[derive(Clone, Debug)]
 pub struct TextOptions {
@@ -198,6 +201,10 @@ pub fn csv_names<R: std::io::BufRead>(
 
 /// Refuses names that show that the file is not what it was taken for.
 fn check_header(names: &[String], options: &TextOptions) -> Result<()> {
+    if names.len() > MOST_COLUMNS {
+        return Err(Error::invalid(format!("the header has {} columns, more than {MOST_COLUMNS}", names.len()))
+            .with_hint("nothing was written; is the separator right (--delimiter)?"));
+    }
     if let ([name], None) = (names, options.delimiter)
         && let Some((separator, shown)) = [(';', "';'"), ('\t', "'\\t'")].into_iter().find(|(c, _)| name.contains(*c))
     {

@@ -108,7 +108,7 @@ pub async fn check(root: &TableRoot, clock: &ClockRef, options: CheckOptions) ->
         }
         Err(error) => return Err(error),
     }
-    report.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(report)
 }
 

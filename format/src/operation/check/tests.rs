@@ -67,7 +67,7 @@ async fn a_whole_table_has_no_findings() {
     let folder = tempfile::tempdir().expect("folder");
     let root = table(folder.path(), 3).await;
     let report = checked(&root, true).await;
-    assert_eq!(told(&report), [], "CHK-1: {report:?}");
+    assert_eq!(told(&report), [], "FSK-1: {report:?}");
     assert_eq!((report.version, report.commits, report.checkpoints, report.files), (Some(4), 5, 1, 4));
     assert_eq!(report.rows_read, 40);
     let nothing = TableRoot::open(&folder.path().join("none").to_string_lossy(), &StoreOptions::default());
@@ -145,7 +145,7 @@ async fn statistics_that_do_not_enclose_are_found_by_a_deep_check() {
     ] {
         assert!(text.contains(from), "{from} in {text}");
         std::fs::write(&commit, text.replace(from, to)).expect("write");
-        assert_eq!(told(&checked(&root, true).await), found, "CHK-1: {from}");
+        assert_eq!(told(&checked(&root, true).await), found, "FSK-1: {from}");
     }
 }
 
