@@ -94,7 +94,8 @@ pub async fn optimize(
     let keys = KeyColumns::find(snapshot.schema(), snapshot.partition_columns(), &options.zorder_by)?;
     let wanted = options.policy.partitions.as_ref();
     let files: Vec<_> = snapshot.files().await?.iter().collect();
-    let all = group_by_partition(&files, snapshot.schema(), snapshot.partition_columns(), wanted)?;
+    let (schema, mapping) = (snapshot.schema(), snapshot.mapping());
+    let all = group_by_partition(&files, schema, mapping, snapshot.partition_columns(), wanted)?;
     let groups = match &keys {
         None => bin_pack(&all.into_iter().map(|group| loose(group, sizes)).collect::<Vec<_>>(), sizes),
         Some(keys) => all.into_iter().filter(|group| !is_ordered(group, keys, sizes)).collect(),

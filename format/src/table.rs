@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::ClockRef;
 use crate::error::Result;
 use crate::operation::{self, AppendOptions, CreateOptions, Input, OverwriteOptions, Unchanged, WriteOutcome};
-use crate::schema::StructField;
+use crate::schema::{SchemaChange, StructField};
 use crate::snapshot::{At, HistoryEntry, Snapshot, history};
 use crate::store::TableRoot;
 use crate::transaction::{Committer, LogCommitter};
@@ -109,6 +109,15 @@ impl Table {
     /// As [`operation::add_columns`].
     pub async fn add_columns(&mut self, columns: Vec<StructField>) -> Result<WriteOutcome> {
         let outcome = operation::add_columns(&self.snapshot, self.committer.as_ref(), columns).await?;
+        Ok(self.moved(outcome))
+    }
+
+    /// Changes the schema.
+    ///
+    /// # Errors
+    /// As [`operation::alter_schema`].
+    pub async fn alter_schema(&mut self, changes: &[SchemaChange]) -> Result<WriteOutcome> {
+        let outcome = operation::alter_schema(&self.snapshot, self.committer.as_ref(), changes).await?;
         Ok(self.moved(outcome))
     }
 

@@ -8,6 +8,8 @@ use lake_format::action::deletion_vector::VectorLocation;
 use lake_format::action::partition_value::decode_path;
 use lake_format::action::{Action, Add, CommitInfo, DeletionVectorDescriptor};
 use lake_format::log::{CommitBody, parse_commit};
+use lake_format::protocol::column_mapping;
+use lake_format::schema::mapping::logical_path;
 use lake_format::{Error, ErrorKind, Result, TableRoot};
 use uuid::Uuid;
 
@@ -154,8 +156,11 @@ fn check_add(root: &TableRoot, add: &Add, after: &TableHead) -> Result<()> {
     if let Some(vector) = &add.deletion_vector {
         check_vector(root, add, vector, after)?;
     }
+    let mapping = column_mapping(&after.protocol, &after.metadata);
     for column in add.partition_values.keys() {
-        if !after.metadata.partition_columns.contains(column) {
+        let logical = logical_path(&after.schema, mapping, std::slice::from_ref(column));
+        let name = logical.as_ref().and_then(|path| path.first()).unwrap_or(column);
+        if !after.metadata.partition_columns.contains(name) {
             return Err(invalid(format!("{column:?} is not a partition column")).with_object(add.path.clone()));
         }
     }

@@ -95,7 +95,7 @@ impl Catalog {
             properties: request.properties,
             name: Some(record.name.clone()),
             description: record.description.clone(),
-            txn: None,
+            ..CreateOptions::default()
         };
         let snapshot = self.make(&root, options).await?;
         if let Err(error) = self.store.create_table(&record).await {

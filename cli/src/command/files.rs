@@ -1,9 +1,10 @@
 //! `lake files`: the data files of a table.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use lake_format::ScanRequest;
 use lake_format::action::Add;
+use lake_format::schema::mapping::logical_path;
+use lake_format::{ScanRequest, Snapshot};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -53,7 +54,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         files.retain(|add| wanted.contains(add.path.as_str()));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.iter().for_each(|add| listing.push(row(add)));
+    files.iter().for_each(|add| listing.push(row(&snapshot, add)));
     context.output().listing(&listing)?;
     let size_bytes = files.iter().fold(0, |sum: u64, add| sum.saturating_add(u64::try_from(add.size).unwrap_or(0)));
     let of = if args.condition.is_some() { format!(" of {total}") } else { String::new() };
@@ -61,13 +62,19 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn row(add: &Add) -> Vec<Value> {
+fn row(snapshot: &Snapshot, add: &Add) -> Vec<Value> {
+    let named = |(key, value): (&String, &Option<String>)| {
+        let path = logical_path(snapshot.schema(), snapshot.mapping(), std::slice::from_ref(key));
+        let name = path.and_then(|path| path.into_iter().next()).unwrap_or_else(|| key.clone());
+        (name, value.clone())
+    };
+    let partition: BTreeMap<String, Option<String>> = add.partition_values.iter().map(named).collect();
     let rows = add.live_records();
     vec![
         Value::from(add.path.clone()),
         Value::from(add.size),
         Value::from(rows),
-        json!(add.partition_values),
+        json!(partition),
         Value::from(time(add.modification_time)),
         add.stats.as_deref().map_or(Value::Null, parse_json),
     ]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use lake_format::action::{Add, partition_value};
 use lake_format::expr::{Predicate, Scalar, evaluate, to_arrow_scalar};
-use lake_format::schema::{DataType, PrimitiveType, StructField, StructType, to_arrow};
+use lake_format::schema::mapping::physical_name;
+use lake_format::schema::{DataType, MappingMode, PrimitiveType, StructField, StructType, to_arrow};
 use lake_format::{Error, Result};
 
 /// Live files of one partition that are rewritten together.
@@ -39,16 +40,21 @@ pub(super) fn size_of(add: &Add) -> u64 {
 pub fn group_by_partition(
     files: &[Arc<Add>],
     schema: &StructType,
+    mapping: MappingMode,
     partition_columns: &[String],
     wanted: Option<&Predicate>,
 ) -> Result<Vec<FileGroup>> {
     let columns = typed(schema, partition_columns)?;
+    let keys: Vec<&str> = columns
+        .iter()
+        .map(|(name, _)| schema.field(name).map_or(name.as_str(), |field| physical_name(field, mapping)))
+        .collect();
     let filter = wanted.map(|predicate| Filter::new(predicate, &columns)).transpose()?;
     let mut groups: BTreeMap<Vec<Option<String>>, Members> = BTreeMap::new();
     for add in files {
         let mut values = Vec::with_capacity(columns.len());
-        for (name, primitive) in &columns {
-            let text = partition_text(&add.partition_values, name);
+        for ((name, primitive), key) in columns.iter().zip(&keys) {
+            let text = partition_text(&add.partition_values, key);
             let value = partition_value::parse(text, primitive);
             values.push(value.map_err(|e| e.with_object(format!("{name} of {}", add.path)))?);
         }
@@ -160,7 +166,7 @@ mod tests {
 
     fn group(files: &[Arc<Add>], columns: &[&str], wanted: Option<&Predicate>) -> Result<Vec<Vec<String>>> {
         let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
-        let groups = group_by_partition(files, &schema(), &columns, wanted)?;
+        let groups = group_by_partition(files, &schema(), MappingMode::None, &columns, wanted)?;
         Ok(groups.iter().map(|group| group.files.iter().map(|add| add.path.clone()).collect()).collect())
     }
 

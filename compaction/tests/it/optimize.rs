@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use lake_compaction::{OptimizeOptions, OptimizeOutcome, OptimizePolicy, optimize};
 use lake_format::action::{Action, Add, Remove};
 use lake_format::expr::{ColumnPath, CompareOp, Predicate, Scalar};
@@ -286,4 +286,39 @@ async fn an_older_snapshot_can_be_optimized_while_its_files_live() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let tombstones: Vec<Arc<Remove>> = snapshot.tombstones().await.expect("tombstones");
     assert!(tombstones.iter().all(|remove| !remove.data_change && remove.deletion_timestamp.is_some()));
+}
+
+#[tokio::test]
+async fn rows_of_mapped_and_widened_columns_keep_their_columns() {
+    use lake_format::schema::{PrimitiveType, SchemaChange};
+    for mode in ["name", "id"] {
+        let piece = |start: i32| {
+            let ids: Vec<i32> = (start..start + 10).collect();
+            let days = ids.iter().map(|id| (id % 3 != 0).then(|| format!("d{}", id % 2)));
+            let days: ArrayRef = Arc::new(days.collect::<StringArray>());
+            batch(vec![
+                ("id", Arc::new(Int32Array::from(ids.clone()))),
+                ("day", days),
+                ("x", Arc::new(Int32Array::from(ids))),
+            ])
+        };
+        let place = Place::new();
+        let properties = [("delta.columnMapping.mode", mode), ("delta.enableTypeWidening", "true")];
+        let mut table = place.table(&[piece(0), piece(10), piece(20)], &["day"], &properties).await;
+        let path = |name: &str| vec![name.to_owned()];
+        let changes = [
+            SchemaChange::Widen { path: path("id"), to: PrimitiveType::Long },
+            SchemaChange::Rename { path: path("id"), name: "x y".into() },
+            SchemaChange::Rename { path: path("day"), name: "part".into() },
+            SchemaChange::Rename { path: path("x"), name: "id".into() },
+        ];
+        table.alter_schema(&changes).await.expect("altered");
+        let before = rows(table.snapshot()).await;
+        let report = done(&mut table, &OptimizeOptions::default()).await;
+        assert_eq!((report.files_removed, report.files_added), (9, 3), "{mode}: a file for each value of `part`");
+        assert_eq!(rows(table.snapshot()).await, before, "{mode}");
+        let by_order = OptimizeOptions { zorder_by: vec!["x y".into(), "id".into()], ..OptimizeOptions::default() };
+        done(&mut table, &by_order).await;
+        assert_eq!(rows(table.snapshot()).await, before, "{mode}");
+    }
 }

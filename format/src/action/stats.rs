@@ -251,14 +251,16 @@ pub struct ColumnStats {
 }
 
 /// Writes `add.stats` for a file of `num_records` rows. Bounds that the format has no exact or safe form for are left
-/// out: of booleans and bytes, floats that are not finite, days outside the years 1 to 9999.
-pub fn render(num_records: i64, columns: &[ColumnStats]) -> String {
+/// out: of booleans and bytes, floats that are not finite, days outside the years 1 to 9999. Bounds of texts are cut to
+/// `prefix` characters, at least 1, so that they still enclose.
+pub fn render(num_records: i64, columns: &[ColumnStats], prefix: usize) -> String {
+    let prefix = prefix.max(1);
     let (mut min_values, mut max_values, mut null_count) = (Tree::default(), Tree::default(), Tree::default());
     for column in columns {
-        if let Some(text) = column.min.as_ref().and_then(|value| bound_text(value, Side::Min)) {
+        if let Some(text) = column.min.as_ref().and_then(|value| bound_text(value, Side::Min, prefix)) {
             min_values.insert(&column.path, text);
         }
-        if let Some(text) = column.max.as_ref().and_then(|value| bound_text(value, Side::Max)) {
+        if let Some(text) = column.max.as_ref().and_then(|value| bound_text(value, Side::Max, prefix)) {
             max_values.insert(&column.path, text);
         }
         null_count.insert(&column.path, column.null_count.to_string());
@@ -302,15 +304,15 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn bound_text(value: &Scalar, side: Side) -> Option<String> {
+fn bound_text(value: &Scalar, side: Side, prefix: usize) -> Option<String> {
     match value {
         Scalar::Null | Scalar::Boolean(_) | Scalar::Binary(_) => None,
         Scalar::Long(value) => Some(value.to_string()),
         Scalar::Float(value) => value.is_finite().then(|| float_text(*value == 0.0, format!("{value:?}"), side)),
         Scalar::Double(value) => value.is_finite().then(|| float_text(*value == 0.0, format!("{value:?}"), side)),
         Scalar::String(text) => match side {
-            Side::Min => Some(quoted(&text.chars().take(PREFIX).collect::<String>())),
-            Side::Max => upper_prefix(text).map(|text| quoted(&text)),
+            Side::Min => Some(quoted(&text.chars().take(prefix).collect::<String>())),
+            Side::Max => upper_prefix(text, prefix).map(|text| quoted(&text)),
         },
         Scalar::Date(days) => format_date(*days).filter(|text| plain_year(text)).map(|text| quoted(&text)),
         Scalar::Timestamp(micros) => {
@@ -325,9 +327,12 @@ fn bound_text(value: &Scalar, side: Side) -> Option<String> {
     }
 }
 
+/// Characters that no bound has: a text that is a bound already stays as it is.
+const WHOLE_TEXT: usize = 1 << 30;
+
 /// A bound as JSON; `None` where the format has no exact or safe form for it.
 pub(crate) fn bound_json(value: &Scalar, is_max: bool) -> Option<String> {
-    bound_text(value, if is_max { Side::Max } else { Side::Min })
+    bound_text(value, if is_max { Side::Max } else { Side::Min }, WHOLE_TEXT)
 }
 
 /// A maximum that a writer may have cut to milliseconds, made to bound again.
@@ -362,24 +367,21 @@ fn plain_year(text: &str) -> bool {
     !text.starts_with(['-', '+']) && !text.starts_with("0000")
 }
 
-/// Characters of a text that a bound keeps.
-const PREFIX: usize = 32;
-
 /// A short text that is not less than `text`: a prefix and a character greater than the one that comes next. `None`
-/// when 64 characters are not enough.
-fn upper_prefix(text: &str) -> Option<String> {
-    let chars: Vec<char> = text.chars().take(2 * PREFIX + 1).collect();
-    if chars.len() <= PREFIX {
+/// when twice the prefix is not enough.
+fn upper_prefix(text: &str, prefix: usize) -> Option<String> {
+    let chars: Vec<char> = text.chars().take(2 * prefix + 1).collect();
+    if chars.len() <= prefix {
         return Some(text.to_owned());
     }
-    let last = chars.len().min(2 * PREFIX);
-    let cut = (PREFIX..last).find(|at| chars[*at] < char::MAX);
+    let last = chars.len().min(2 * prefix);
+    let cut = (prefix..last).find(|at| chars[*at] < char::MAX);
     match cut {
         Some(at) => {
             let tie_breaker = if chars[at] < '\u{7F}' { '\u{7F}' } else { char::MAX };
             Some(chars[..at].iter().chain([&tie_breaker]).collect())
         }
-        None => (chars.len() <= 2 * PREFIX).then(|| text.to_owned()),
+        None => (chars.len() <= 2 * prefix).then(|| text.to_owned()),
     }
 }
 

@@ -7,8 +7,11 @@ use super::Ground;
 use crate::action::stats::Stats;
 use crate::action::{Add, partition_value};
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, Verdict, judge};
+use crate::protocol::column_mapping;
 use crate::replay::FileKey;
-use crate::schema::{DataType, StructField};
+use crate::schema::DataType;
+use crate::schema::mapping::physical_name;
+use crate::schema::widening::was_float;
 
 /// What a commit read to decide what it writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,11 +115,12 @@ struct AddedFile<'a> {
 
 impl BoundsSource for AddedFile<'_> {
     fn bounds(&self, column: &ColumnPath) -> Option<ColumnBounds> {
+        let mapping = column_mapping(self.ground.protocol, self.ground.metadata);
         let mut fields = &self.ground.schema.fields;
         let mut physical = Vec::with_capacity(column.0.len());
         for (depth, name) in column.0.iter().enumerate() {
             let field = fields.iter().find(|field| field.name.to_lowercase() == name.to_lowercase())?;
-            physical.push(self.physical_name(field));
+            physical.push(physical_name(field, mapping).to_owned());
             match &field.data_type {
                 DataType::Primitive(primitive) if depth + 1 == column.0.len() => {
                     let partitions = &self.ground.metadata.partition_columns;
@@ -125,7 +129,8 @@ impl BoundsSource for AddedFile<'_> {
                         return partition_value::parse(text, primitive).ok().map(ColumnBounds::constant);
                     }
                     let stats = self.stats.get_or_init(|| self.add.stats.as_deref().and_then(Stats::parse));
-                    return Some(stats.as_ref()?.bounds(&ColumnPath(physical), primitive));
+                    let bounds = stats.as_ref()?.bounds(&ColumnPath(physical), primitive);
+                    return Some(if was_float(field) { bounds.of_narrower_floats() } else { bounds });
                 }
                 DataType::Struct(inner) => fields = &inner.fields,
                 _ => return None,
@@ -141,13 +146,5 @@ impl AddedFile<'_> {
         let values = &self.add.partition_values;
         let same = || values.iter().find(|(key, _)| key.to_lowercase() == name.to_lowercase()).map(|(_, value)| value);
         values.get(name).or_else(same)?.as_deref()
-    }
-
-    /// The name that files and the log know a column by.
-    fn physical_name(&self, field: &StructField) -> String {
-        let mode = self.ground.metadata.configuration.get("delta.columnMapping.mode");
-        let mapped = mode.is_some_and(|mode| !mode.eq_ignore_ascii_case("none"));
-        let name = field.metadata.get("delta.columnMapping.physicalName").and_then(serde_json::Value::as_str);
-        name.filter(|_| mapped).unwrap_or(&field.name).to_owned()
     }
 }

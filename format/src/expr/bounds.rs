@@ -29,6 +29,17 @@ impl ColumnBounds {
         }
         Self { min: Some(value.clone()), max: Some(value), null_count: Some(0), num_records: None }
     }
+
+    /// These bounds, read as 64-bit floats from the text that a writer of 32-bit floats chose: its shortest digits stand
+    /// for a value that is off by up to half a 32-bit step (WID-3).
+    pub fn of_narrower_floats(self) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "to the nearest 32-bit float is what is meant")]
+        let outward = |value: Option<Scalar>, step: fn(f32) -> f32| match value {
+            Some(Scalar::Double(value)) => Some(Scalar::Double(f64::from(step(value as f32)))),
+            other => other,
+        };
+        Self { min: outward(self.min, f32::next_down), max: outward(self.max, f32::next_up), ..self }
+    }
 }
 
 /// Where [`judge`] looks up bounds: a file's statistics, its partition values, a row group.

@@ -7,23 +7,30 @@ use serde_json::json;
 
 use super::create::needs;
 use super::sequence::{self, AppTxn};
-use super::{Input, WriteOutcome, add_actions, commit_written, context_on, counted, with_schema, write_files};
+use super::{
+    Input, WriteOutcome, add_actions, check_judged, commit_written, context_on, counted, mapped, with_schema,
+    write_files,
+};
 use crate::action::Action;
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
-use crate::protocol::check_write;
-use crate::schema::{StructType, check_new_names, from_arrow, merge};
+use crate::expr::EvaluatorRef;
+use crate::protocol::{check_write, is_supported};
+use crate::schema::{StructType, check_added_names, from_arrow, merge, merge_widening};
 use crate::snapshot::Snapshot;
 use crate::transaction::{Base, Committer, Operation, Staged};
 
 /// How to append.
 #[derive(Clone, Debug, Default)]
 pub struct AppendOptions {
-    /// Columns that the table lacks are added to it, instead of being refused.
+    /// Columns that the table lacks are added to it, instead of being refused; types grow where the table has
+    /// `delta.enableTypeWidening`.
     pub merge_schema: bool,
     /// Applied once: a sequence number that the table has seen from this application is answered
     /// [`Unchanged`](super::Unchanged) (COM-11).
     pub txn: Option<AppTxn>,
+    /// Works out the SQL expressions of the table's rules. Without it, a table that has any is refused.
+    pub evaluator: Option<EvaluatorRef>,
 }
 
 /// Appends the rows of `input` in one commit.
@@ -41,10 +48,13 @@ pub async fn append(
     if let Some(answer) = sequence::applied(snapshot, options.txn.as_ref())? {
         return Ok(answer);
     }
+    check_judged(snapshot, options.evaluator.as_ref())?;
     let started_ms = snapshot.clock().now_ms();
     let merged = merged_schema(snapshot, options.merge_schema, &input)?;
     let schema = merged.as_ref().unwrap_or(snapshot.schema());
-    let written = write_files(context_on(snapshot, schema), input).await?;
+    let mut context = context_on(snapshot, schema);
+    context.evaluator.clone_from(&options.evaluator);
+    let written = write_files(context, input).await?;
     let operation = Operation::new("WRITE")
         .with("mode", "Append")
         .with("partitionBy", json!(snapshot.partition_columns()).to_string());
@@ -64,7 +74,10 @@ pub(super) fn merged_schema(snapshot: &Snapshot, wanted: bool, input: &Input) ->
     if !wanted {
         return Ok(None);
     }
-    let merged = merge(snapshot.schema(), &from_arrow(&input.schema)?)?;
+    let incoming = from_arrow(&input.schema)?;
+    let widen = snapshot.properties().type_widening && is_supported(snapshot.protocol(), "typeWidening");
+    let merged = if widen { merge_widening } else { merge }(snapshot.schema(), &incoming)?;
+    let merged = mapped(snapshot, merged)?;
     if merged == **snapshot.schema() {
         return Ok(None);
     }
@@ -76,18 +89,19 @@ pub(super) fn merged_schema(snapshot: &Snapshot, wanted: bool, input: &Input) ->
 pub(super) fn check_evolved(snapshot: &Snapshot, schema: &StructType) -> Result<()> {
     let mut used = BTreeSet::new();
     for field in &schema.fields {
-        needs(&field.data_type, &mut used).map_err(|e| e.with_object(field.name.clone()))?;
-        if snapshot.schema().field(&field.name).is_none() {
-            check_new_names(&StructType::new(vec![field.clone()]))?;
+        if snapshot.schema().field(&field.name).is_none_or(|old| old.data_type != field.data_type) {
+            needs(&field.data_type, &mut used).map_err(|e| e.with_object(field.name.clone()))?;
         }
     }
-    let listed = snapshot.protocol().reader_features.as_deref().unwrap_or_default();
-    if let Some(feature) = used.iter().find(|name| !listed.iter().any(|known| known == *name)) {
+    if !snapshot.mapping().is_on() {
+        check_added_names(snapshot.schema(), schema)?;
+    }
+    if let Some(feature) = used.iter().find(|name| !is_supported(snapshot.protocol(), name)) {
         return Err(Error::unsupported(format!(
             "the new columns need the table feature {feature:?}, which this table does not have"
         ))
         .with_object(snapshot.root().display())
-        .with_hint("nothing was changed; create a table with such a column from the start"));
+        .with_hint(format!("nothing was changed; ask for it first: set delta.feature.{feature}=supported")));
     }
     check_write(snapshot.protocol(), snapshot.metadata(), schema)
 }

@@ -6,17 +6,38 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::sequence::{self, AppTxn};
-use super::{Input, WriteOutcome, add_actions, commit_written, counted, write_files};
+use super::{Input, WriteOutcome, add_actions, commit_written, counted, map_new, with_schema, write_files};
 use crate::action::{Action, Metadata, Protocol};
 use crate::clock::ClockRef;
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
+use crate::expr::EvaluatorRef;
 use crate::log::list_log;
-use crate::protocol::{TableProperties, check_property_change};
-use crate::schema::{DataType, PrimitiveType, StructType, check_names, check_new_names, write_schema};
+use crate::protocol::{Directives, Rules, TableProperties, can_set, upgraded};
+use crate::schema::mapping::{MODE_PROPERTY, strip};
+use crate::schema::{DataType, MappingMode, PrimitiveType, StructType, check_names, check_new_names};
 use crate::store::TableRoot;
 use crate::transaction::{Base, Committer, Operation, Staged};
 use crate::write::{WriteContext, Written};
+
+/// Which properties a new table has where the user names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Only what the common engines write and read.
+    #[default]
+    Compatible,
+    /// Everything that Lake itself keeps up: columns mapped by name, deletion vectors, and what else it can write.
+    Modern,
+}
+
+/// What [`Profile::Modern`] sets, each as far as Lake reads and writes the features behind it. Row tracking is left out:
+/// a table that has it can't be compacted yet.
+const MODERN: &[(&str, &str)] = &[
+    (MODE_PROPERTY, "name"),
+    ("delta.enableDeletionVectors", "true"),
+    ("delta.checkpointPolicy", "v2"),
+    ("delta.enableInCommitTimestamps", "true"),
+];
 
 /// What the new table is to be.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +46,10 @@ pub struct CreateOptions {
     pub schema: StructType,
     /// Names of the partition columns, in order.
     pub partition_columns: Vec<String>,
-    /// Table properties.
+    /// Table properties, and orders to the protocol such as `delta.feature.timestampNtz=supported`.
     pub properties: BTreeMap<String, String>,
+    /// Where the properties say nothing.
+    pub profile: Profile,
     /// Name.
     pub name: Option<String>,
     /// Description.
@@ -34,6 +57,8 @@ pub struct CreateOptions {
     /// Application and sequence number that the first rows are applied under, so that an append of the same is answered
     /// as applied (COM-11).
     pub txn: Option<AppTxn>,
+    /// Works out the SQL expressions of the columns, where rows come along and columns have any.
+    pub evaluator: Option<EvaluatorRef>,
 }
 
 /// Creates the table with the rows of `input`, if any, in one commit.
@@ -48,12 +73,13 @@ pub async fn create(
     options: CreateOptions,
     input: Option<Input>,
 ) -> Result<WriteOutcome> {
-    let protocol = protocol_for(&options.schema)?;
-    let partition_columns = check_partition_columns(&options.schema, &options.partition_columns)?;
-    let mut configuration = BTreeMap::new();
-    for (key, value) in &options.properties {
-        configuration.insert(check_property_change(key, value)?, value.clone());
-    }
+    let asked = Directives::parse(&with_profile(&options.properties, options.profile))?;
+    let mode = asked.properties.get(MODE_PROPERTY).and_then(|mode| MappingMode::parse(mode)).unwrap_or_default();
+    let protocol = protocol_for(&options.schema, &asked, mode)?;
+    let schema = map_new(mode, 0, clock, strip(&options.schema))?;
+    let partition_columns = check_partition_columns(&schema, &options.partition_columns)?;
+    let mut configuration = asked.properties;
+    name_row_tracking(&mut configuration, clock);
     if !list_log(root, 0).await?.is_empty() {
         return Err(Error::already_exists("a table is here already")
             .with_object(root.display())
@@ -63,8 +89,11 @@ pub async fn create(
     let written = match input {
         Some(input) => {
             let properties = TableProperties::parse(&configuration);
-            let (root, schema) = (root.clone(), Arc::new(options.schema.clone()));
-            let context = WriteContext::new(root, schema, partition_columns.clone(), properties, clock.clone());
+            let rules = Rules::in_force(&protocol, &schema, &properties);
+            let (root, schema) = (root.clone(), Arc::new(schema.clone()));
+            let mut context = WriteContext::new(root, schema, partition_columns.clone(), properties, clock.clone());
+            context.rules = rules;
+            context.evaluator = options.evaluator;
             write_files(context, input).await?
         }
         None => Written::default(),
@@ -73,12 +102,12 @@ pub async fn create(
         id: clock.new_id().to_string(),
         name: options.name,
         description: options.description,
-        schema_string: write_schema(&options.schema),
         partition_columns: partition_columns.clone(),
         created_time: Some(clock.now_ms()),
         configuration,
         ..Metadata::default()
     };
+    let metadata = with_schema(&metadata, &schema);
     let name = if written.adds.is_empty() { "CREATE TABLE" } else { "CREATE TABLE AS SELECT" };
     let operation = Operation::new(name).with("partitionBy", json!(partition_columns).to_string());
     let operation = counted(operation, &written);
@@ -89,28 +118,51 @@ pub async fn create(
     commit_written(Base::New(root.clone(), clock.clone()), staged, committer, &written, started_ms, None).await
 }
 
-/// The least protocol that the columns need.
-pub(super) fn protocol_for(schema: &StructType) -> Result<Protocol> {
+/// The properties asked for, and those of the profile on which they are silent.
+fn with_profile(properties: &BTreeMap<String, String>, profile: Profile) -> BTreeMap<String, String> {
+    let mut all = properties.clone();
+    if profile == Profile::Modern {
+        for &(key, value) in MODERN {
+            if can_set(key, value) && !properties.keys().any(|set| set.eq_ignore_ascii_case(key)) {
+                all.insert(key.to_owned(), value.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// Row tracking, once on, needs names for the columns that carry row ids through rewrites.
+fn name_row_tracking(configuration: &mut BTreeMap<String, String>, clock: &ClockRef) {
+    if !configuration.get("delta.enableRowTracking").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
+        return;
+    }
+    for (key, prefix) in [("RowId", "_row-id-col-"), ("RowCommitVersion", "_row-commit-version-col-")] {
+        let key = format!("delta.rowTracking.materialized{key}ColumnName");
+        configuration.insert(key, format!("{prefix}{}", clock.new_id()));
+    }
+}
+
+/// The least protocol that the columns need, and what is asked for beyond it.
+fn protocol_for(schema: &StructType, asked: &Directives, mode: MappingMode) -> Result<Protocol> {
     if schema.fields.is_empty() {
         return Err(Error::invalid("a table needs at least one column"));
     }
     check_names(schema)?;
-    check_new_names(schema)?;
-    let mut used = BTreeSet::new();
+    if !mode.is_on() {
+        check_new_names(schema)?;
+    }
+    let mut asked = asked.clone();
     for field in &schema.fields {
-        needs(&field.data_type, &mut used).map_err(|e| e.with_object(field.name.clone()))?;
+        needs(&field.data_type, &mut asked.features).map_err(|e| e.with_object(field.name.clone()))?;
+        if field.metadata.keys().any(|key| key.starts_with("delta.identity.")) {
+            return Err(Error::unsupported("a table with identity columns can't be created").with_object(&*field.name));
+        }
+        let computed = [("delta.generationExpression", "generatedColumns"), ("CURRENT_DEFAULT", "allowColumnDefaults")];
+        asked
+            .features
+            .extend(computed.iter().filter(|(key, _)| field.metadata.contains_key(*key)).map(|(_, name)| name));
     }
-    if used.is_empty() {
-        return Ok(Protocol { min_reader_version: 1, min_writer_version: 2, ..Protocol::default() });
-    }
-    let reader: Vec<String> = used.iter().map(|&name| name.to_owned()).collect();
-    let writer = ["appendOnly", "invariants"].into_iter().map(str::to_owned).chain(reader.clone()).collect();
-    Ok(Protocol {
-        min_reader_version: 3,
-        min_writer_version: 7,
-        reader_features: Some(reader),
-        writer_features: Some(writer),
-    })
+    upgraded(&Protocol { min_reader_version: 1, min_writer_version: 2, ..Protocol::default() }, &asked)
 }
 
 /// Features that a type asks for.

@@ -12,6 +12,7 @@ mod save;
 mod sequence;
 mod settle;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -20,10 +21,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use uuid::Uuid;
 
-pub use alter::{add_columns, set_properties};
+pub use alter::{add_columns, alter_schema, set_properties};
 pub use append::{AppendOptions, append};
 pub use check::{CheckOptions, CheckReport, Finding, Severity, check};
-pub use create::{CreateOptions, create};
+pub use create::{CreateOptions, Profile, create};
 pub use domain::{remove_domain, set_domain};
 pub use overwrite::{OverwriteOptions, overwrite};
 pub use replace::Replace;
@@ -33,8 +34,12 @@ pub use sequence::AppTxn;
 pub use settle::{Settlement, settle};
 
 use crate::action::{Action, Metadata};
+use crate::clock::ClockRef;
 use crate::error::{ErrorKind, Result};
-use crate::schema::StructType;
+use crate::expr::EvaluatorRef;
+use crate::protocol::TableProperties;
+use crate::schema::mapping::{self, MAX_ID_PROPERTY};
+use crate::schema::{MappingMode, StructType};
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
 use crate::transaction::{
@@ -140,7 +145,14 @@ fn context_on(snapshot: &Snapshot, schema: &Arc<StructType>) -> WriteContext {
         Arc::clone(snapshot.clock()),
     );
     context.clustering_columns = snapshot.clustering_columns();
+    context.rules = snapshot.rules();
     context
+}
+
+/// Whether new rows of the table can be judged (RUL-2).
+fn check_judged(snapshot: &Snapshot, evaluator: Option<&EvaluatorRef>) -> Result<()> {
+    let checked = snapshot.rules().check_enforceable(evaluator.is_some());
+    checked.map_err(|e| e.with_object(snapshot.root().display()))
 }
 
 /// Writes all of `input` as data files. After an error the files are gone again.
@@ -223,9 +235,32 @@ fn add_actions(written: &Written) -> Vec<Action> {
     written.adds.iter().map(|add| Action::Add(Box::new(add.clone()))).collect()
 }
 
-/// `metadata` with another schema.
+/// `metadata` with another schema, and the highest column id raised to what it uses (MAP-3).
 fn with_schema(metadata: &Metadata, schema: &StructType) -> Metadata {
-    Metadata { schema_string: crate::schema::write_schema(schema), ..metadata.clone() }
+    let mut metadata = Metadata { schema_string: crate::schema::write_schema(schema), ..metadata.clone() };
+    if TableProperties::parse(&metadata.configuration).column_mapping.is_on() {
+        let highest = highest_id(&metadata.configuration).max(mapping::max_id(schema));
+        metadata.configuration.insert(MAX_ID_PROPERTY.to_owned(), highest.to_string());
+    }
+    metadata
+}
+
+/// The highest column id that a table has given out.
+fn highest_id(configuration: &BTreeMap<String, String>) -> i64 {
+    configuration.get(MAX_ID_PROPERTY).and_then(|id| id.parse().ok()).unwrap_or(0)
+}
+
+/// `schema` with ids and physical names for the fields that have none, where columns are mapped.
+fn mapped(snapshot: &Snapshot, schema: StructType) -> Result<StructType> {
+    map_new(snapshot.mapping(), highest_id(&snapshot.metadata().configuration), snapshot.clock(), schema)
+}
+
+fn map_new(mode: MappingMode, highest: i64, clock: &ClockRef, schema: StructType) -> Result<StructType> {
+    if !mode.is_on() {
+        return Ok(schema);
+    }
+    let (schema, _) = mapping::complete(&schema, highest, &mut || format!("col-{}", clock.new_id()))?;
+    Ok(schema)
 }
 
 #[cfg(test)]

@@ -7,10 +7,15 @@ use serde_json::json;
 use super::append::{check_evolved, merged_schema};
 use super::replace::{Replace, Replaced};
 use super::sequence::{self, AppTxn};
-use super::{Input, WriteOutcome, add_actions, commit_written, context_on, counted, discard, with_schema, write_files};
+use super::{
+    Input, WriteOutcome, add_actions, check_judged, commit_written, context_on, counted, discard, mapped, with_schema,
+    write_files,
+};
 use crate::action::{Action, Remove};
 use crate::error::{Error, Result};
-use crate::schema::{StructField, StructType, from_arrow};
+use crate::expr::EvaluatorRef;
+use crate::schema::mapping::{adopt, logical_path};
+use crate::schema::{StructType, from_arrow};
 use crate::snapshot::Snapshot;
 use crate::transaction::{Base, Committer, Operation, Staged};
 use crate::write::Written;
@@ -27,6 +32,8 @@ pub struct OverwriteOptions {
     /// Applied once: a sequence number that the table has seen from this application is answered
     /// [`Unchanged`](super::Unchanged) (COM-11).
     pub txn: Option<AppTxn>,
+    /// Works out the SQL expressions of the table's rules. Without it, a table that has any is refused.
+    pub evaluator: Option<EvaluatorRef>,
 }
 
 /// Replaces rows by those of `input`. Older versions keep theirs.
@@ -48,6 +55,7 @@ pub async fn overwrite(
     if let Some(answer) = sequence::applied(snapshot, options.txn.as_ref())? {
         return Ok(answer);
     }
+    check_judged(snapshot, options.evaluator.as_ref())?;
     if options.overwrite_schema && options.replace != Replace::All {
         return Err(Error::invalid("the schema can't be replaced where rows of the old one stay")
             .with_object(snapshot.root().display())
@@ -58,7 +66,9 @@ pub async fn overwrite(
     let schema = Arc::clone(new_schema.as_ref().unwrap_or(snapshot.schema()));
     options.replace.check(snapshot)?;
     let input = options.replace.checked(input, &schema);
-    let mut written = write_files(context_on(snapshot, &schema), input).await?;
+    let mut context = context_on(snapshot, &schema);
+    context.evaluator.clone_from(&options.evaluator);
+    let mut written = write_files(context, input).await?;
     let rows = written.rows;
     let replaced = match options.replace.replaced(snapshot, &schema, &mut written).await {
         Ok(replaced) => replaced,
@@ -78,24 +88,20 @@ fn new_schema(snapshot: &Snapshot, options: &OverwriteOptions, input: &Input) ->
     if !options.overwrite_schema {
         return merged_schema(snapshot, options.merge_schema, input);
     }
-    let schema = from_arrow(&input.schema)?;
+    // Columns that stay what they were keep their ids and physical names.
+    let schema = adopt(snapshot.schema(), from_arrow(&input.schema)?);
+    let schema = mapped(snapshot, schema)?;
     check_evolved(snapshot, &schema)?;
     let lost = snapshot
         .clustering_columns()
         .into_iter()
-        .find(|path| !path.first().is_some_and(|name| has_column(&schema, name)));
+        .find(|path| logical_path(&schema, snapshot.mapping(), path).is_none());
     if let Some(path) = lost {
         return Err(Error::unsupported("the new schema lacks a column that the table is clustered by")
             .with_object(format!("column {}", path.join(".")))
             .with_hint("nothing was written; keep the column, or change the clustering with the engine that set it"));
     }
     Ok((schema != **snapshot.schema()).then(|| Arc::new(schema)))
-}
-
-/// Whether a column is there by its name or by the name that files know it by.
-fn has_column(schema: &StructType, name: &str) -> bool {
-    let physical = |field: &StructField| field.metadata.get("delta.columnMapping.physicalName").cloned();
-    schema.field(name).is_some() || schema.fields.iter().any(|field| physical(field).is_some_and(|known| known == name))
 }
 
 fn stage(

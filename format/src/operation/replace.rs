@@ -12,8 +12,9 @@ use crate::action::{Add, partition_value};
 use crate::conflict::{Ground, judge_file};
 use crate::error::{Error, Result};
 use crate::expr::{ColumnPath, CompareOp, Predicate, Verdict, evaluate};
-use crate::protocol::has_feature;
+use crate::protocol::{Rules, has_feature};
 use crate::scan::{ReadOptions, ScanPlan, ScanRequest};
+use crate::schema::mapping::physical_name;
 use crate::schema::{DataType, PrimitiveType, StructType};
 use crate::snapshot::Snapshot;
 use crate::transaction::{ReadSet, Reads};
@@ -120,19 +121,23 @@ async fn partitions(snapshot: &Snapshot, adds: &[Add]) -> Result<Replaced> {
 /// A partition column, as the log and as the table call it.
 struct PartitionColumn {
     name: String,
+    key: String,
     primitive: PrimitiveType,
 }
 
 fn partition_types(snapshot: &Snapshot) -> Result<Vec<PartitionColumn>> {
-    let column = |name: &String| match snapshot.schema().field(name).map(|field| &field.data_type) {
-        Some(DataType::Primitive(primitive)) => Ok(PartitionColumn { name: name.clone(), primitive: *primitive }),
+    let column = |name: &String| match snapshot.schema().field(name).map(|field| (field, &field.data_type)) {
+        Some((field, DataType::Primitive(primitive))) => {
+            let key = physical_name(field, snapshot.mapping()).to_owned();
+            Ok(PartitionColumn { name: name.clone(), key, primitive: *primitive })
+        }
         _ => Err(Error::corrupt("a partition column is not a plain column of the table").with_object(name.clone())),
     };
     snapshot.partition_columns().iter().map(column).collect()
 }
 
 fn text_of<'a>(add: &'a Add, column: &PartitionColumn) -> Option<&'a str> {
-    add.partition_values.get(&column.name).and_then(Option::as_deref)
+    add.partition_values.get(&column.key).and_then(Option::as_deref)
 }
 
 /// A file's partition in one spelling: other writers may spell the same value otherwise.
@@ -243,7 +248,10 @@ async fn copy_others(
 ) -> Result<u64> {
     let missing = || Error::internal("a live file is not in the plan of all files").with_object(add.path.clone());
     let file = plan.files.iter().find(|file| file.path == add.path).ok_or_else(missing)?;
-    let mut writer = DataWriter::new(context_on(snapshot, schema))?;
+    let mut context = context_on(snapshot, schema);
+    // These rows were in the table before: nobody judges them again (RUL-3).
+    context.rules = Rules::default();
+    let mut writer = DataWriter::new(context)?;
     let mut batches = plan.stream_file(file, ReadOptions::default());
     loop {
         let taken = match batches.try_next().await {

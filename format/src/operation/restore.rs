@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{WriteOutcome, commit_written};
+use super::{WriteOutcome, commit_written, highest_id, with_schema};
 use crate::action::deletion_vector::VectorFile;
 use crate::action::partition_value::encode_path;
 use crate::action::{Action, Add, DeletionVectorDescriptor, Metadata, Remove};
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
 use crate::replay::FileKey;
+use crate::schema::mapping;
 use crate::snapshot::{Files, Snapshot};
 use crate::store::{read_deletion_vector, write_deletion_vectors};
 use crate::transaction::{Base, Committer, Operation, Staged};
@@ -59,7 +60,7 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
     let copies = copied(snapshot, &at_risk).await?;
     let now_ms = snapshot.clock().now_ms();
     let mut actions = Vec::new();
-    let metadata = restored_metadata(snapshot.metadata(), target.metadata());
+    let metadata = restored_metadata(snapshot, target)?;
     if metadata != *snapshot.metadata() {
         actions.push(Action::Metadata(Box::new(metadata)));
     }
@@ -83,16 +84,22 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
     Ok(outcome)
 }
 
-/// The older description, with what must not go back.
-fn restored_metadata(now: &Metadata, then: &Metadata) -> Metadata {
-    let mut metadata = then.clone();
+/// The older description, with what must not go back. Where columns have been mapped meanwhile, they stay so: the older
+/// names are then the physical ones (MAP-4).
+fn restored_metadata(snapshot: &Snapshot, target: &Snapshot) -> Result<Metadata> {
+    let now = snapshot.metadata();
+    let mut metadata = target.metadata().clone();
     for &key in KEPT_PROPERTIES {
         match now.configuration.get(key) {
             Some(value) => metadata.configuration.insert(key.to_owned(), value.clone()),
             None => metadata.configuration.remove(key),
         };
     }
-    metadata
+    if snapshot.mapping().is_on() && !target.mapping().is_on() {
+        let (schema, _) = mapping::enable(target.schema(), highest_id(&now.configuration))?;
+        metadata = with_schema(&metadata, &schema);
+    }
+    Ok(metadata)
 }
 
 async fn check_present(target: &Snapshot, files: &[Arc<Add>]) -> Result<()> {

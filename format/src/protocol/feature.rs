@@ -11,6 +11,8 @@ pub enum Support {
     Yes,
     /// Fine while the table does not use it; refused by name once it does.
     Unused,
+    /// Obeyed where an evaluator of SQL expressions is given; without one, rows are refused by rule.
+    Evaluated,
     /// Refused by name.
     No,
     /// Asks nothing of this side.
@@ -43,13 +45,13 @@ const fn both(name: &'static str, implied_by_writer: i32, read: Support, write: 
 /// Every feature that Lake knows by name. Others are refused as unknown.
 pub const FEATURES: &[Feature] = &[
     writer("appendOnly", 2, Support::Yes),
-    writer("invariants", 2, Support::Unused),
-    writer("checkConstraints", 3, Support::Unused),
+    writer("invariants", 2, Support::Evaluated),
+    writer("checkConstraints", 3, Support::Evaluated),
     writer("changeDataFeed", 4, Support::Yes),
-    writer("generatedColumns", 4, Support::Unused),
-    both("columnMapping", 5, Support::Unused, Support::Unused),
+    writer("generatedColumns", 4, Support::Evaluated),
+    both("columnMapping", 5, Support::Yes, Support::Yes),
     writer("identityColumns", 6, Support::Unused),
-    writer("allowColumnDefaults", 0, Support::Unused),
+    writer("allowColumnDefaults", 0, Support::Evaluated),
     writer("domainMetadata", 0, Support::Yes),
     both("deletionVectors", 0, Support::Yes, Support::Yes),
     both("timestampNtz", 0, Support::Yes, Support::Yes),
@@ -63,8 +65,10 @@ pub const FEATURES: &[Feature] = &[
     writer("checkpointProtection", 0, Support::Yes),
     writer("materializePartitionColumns", 0, Support::No),
     both("v2Checkpoint", 0, Support::Yes, Support::Yes),
-    both("typeWidening", 0, Support::Unused, Support::Unused),
-    both("variantType", 0, Support::Unused, Support::Unused),
+    both("typeWidening", 0, Support::Yes, Support::Yes),
+    both("typeWidening-preview", 0, Support::Yes, Support::No),
+    both("variantType", 0, Support::Yes, Support::Unused),
+    both("variantType-preview", 0, Support::Yes, Support::Unused),
     both("variantShredding", 0, Support::Unused, Support::Unused),
     both("catalogManaged", 0, Support::No, Support::No),
 ];
@@ -107,6 +111,7 @@ mod tests {
         match support {
             Support::Yes => "yes",
             Support::Unused => "while not in use",
+            Support::Evaluated => "with an evaluator",
             Support::No => "refused by name",
             Support::Free => "yes (asks nothing)",
         }
@@ -115,7 +120,8 @@ mod tests {
     fn page() -> String {
         let mut page = String::from(
             "# Table features\n\nWhat Lake does with each feature of the protocol. *While not in use*: the table may list \
-             the feature, and is\nread or written as long as nothing in it makes use of it. Features that are not listed here \
+             the feature, and is\nread or written as long as nothing in it makes use of it. *With an evaluator*: rows are written where the writer is \
+             given\none for SQL expressions, and refused by rule otherwise. Features that are not listed here \
              are refused by name too.\n\n| feature | read | write |\n| --- | --- | --- |\n",
         );
         for feature in FEATURES {

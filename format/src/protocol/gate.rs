@@ -2,7 +2,8 @@
 
 use crate::action::{Metadata, Protocol};
 use crate::error::{Error, Result};
-use crate::schema::{DataType, StructType};
+use crate::schema::mapping::{self, MODE_PROPERTY};
+use crate::schema::{DataType, MappingMode, StructType, widening};
 
 use super::feature::{FEATURES, Feature, Support, has_feature};
 
@@ -21,23 +22,54 @@ pub fn check_read(protocol: &Protocol, metadata: &Metadata) -> Result<()> {
     if metadata.format.provider != "parquet" {
         return Err(Error::unsupported(format!("data files of format {:?}", metadata.format.provider)));
     }
-    let listed = protocol.reader_features.iter().flatten().map(String::as_str);
-    let implied = (protocol.min_reader_version == 2).then_some("columnMapping");
-    for name in listed.chain(implied) {
+    for name in protocol.reader_features.iter().flatten() {
         let support = Feature::named(name).map_or(Support::No, |feature| feature.read);
-        let in_use = || name == "columnMapping" && column_mapping_on(metadata);
-        if support == Support::No || (support == Support::Unused && in_use()) {
+        if support == Support::No {
             return Err(refused(name, "read"));
         }
+    }
+    if is_supported(protocol, "columnMapping")
+        && let Some(mode) = metadata.configuration.get(MODE_PROPERTY)
+        && MappingMode::parse(mode).is_none()
+    {
+        let message = format!("the column mapping mode {mode:?} (table feature \"columnMapping\") is not supported");
+        return Err(Error::unsupported(message));
     }
     Ok(())
 }
 
-/// Whether the schema makes use of a listed feature that Lake reads around only while it is not in use (LOG-7).
+/// How the columns of such a table are mapped. The property counts only where the protocol lists the feature (MAP-1).
+pub fn column_mapping(protocol: &Protocol, metadata: &Metadata) -> MappingMode {
+    let mode = metadata.configuration.get(MODE_PROPERTY).and_then(|mode| MappingMode::parse(mode));
+    mode.filter(|_| is_supported(protocol, "columnMapping")).unwrap_or_default()
+}
+
+/// Whether the protocol lists or implies a feature.
+pub fn is_supported(protocol: &Protocol, name: &str) -> bool {
+    let Some(feature) = Feature::named(name) else { return false };
+    if feature.for_readers && name == "columnMapping" && protocol.min_reader_version == 2 {
+        return true;
+    }
+    let (features, named) = match feature.for_readers {
+        true => (&protocol.reader_features, protocol.min_reader_version >= READER_MAX),
+        false => (&protocol.writer_features, protocol.min_writer_version >= WRITER_MAX),
+    };
+    match features {
+        Some(features) if named => features.iter().any(|listed| listed == name),
+        _ => !feature.for_readers && (1..=protocol.min_writer_version).contains(&feature.implied_by_writer),
+    }
+}
+
+/// Whether the schema makes use of a listed feature that Lake reads around only while it is not in use (LOG-7), and has
+/// what column mapping and type widening ask of it (MAP-2, WID-2).
 ///
 /// # Errors
-/// `Unsupported` naming the feature.
+/// `Unsupported` naming the feature, `Corrupt` naming a column that lacks its mapping.
 pub fn check_schema(protocol: &Protocol, metadata: &Metadata, schema: &StructType) -> Result<()> {
+    mapping::check_mapping(schema, column_mapping(protocol, metadata))?;
+    if is_supported(protocol, "typeWidening") || is_supported(protocol, "typeWidening-preview") {
+        widening::check_type_changes(schema)?;
+    }
     let listed = protocol.reader_features.iter().flatten();
     match listed.into_iter().find(|name| in_use(name, metadata, schema)) {
         Some(name) if Feature::named(name).is_some_and(|feature| feature.read == Support::Unused) => {
@@ -77,10 +109,12 @@ pub fn check_write(protocol: &Protocol, metadata: &Metadata, schema: &StructType
         }
     }
     // Below writer version 7 the rules of later versions may be there without being asked for.
-    for name in ["checkConstraints", "generatedColumns", "invariants", "identityColumns", "columnMapping"] {
-        if protocol.writer_features.is_none() && in_use(name, metadata, schema) {
-            return Err(refused(name, "written"));
-        }
+    if protocol.writer_features.is_none() && in_use("identityColumns", metadata, schema) {
+        return Err(refused("identityColumns", "written"));
+    }
+    // Readers of such a protocol would not look at the mapping.
+    if column_mapping_on(metadata) && !is_supported(protocol, "columnMapping") {
+        return Err(refused("columnMapping", "written"));
     }
     Ok(())
 }
@@ -133,13 +167,11 @@ fn in_use(name: &str, metadata: &Metadata, schema: &StructType) -> bool {
     let keyed = |key: &'static str| any_field_metadata(schema, &move |k| k.starts_with(key));
     match name {
         "columnMapping" => column_mapping_on(metadata),
-        "invariants" => keyed("delta.invariants"),
-        "generatedColumns" => keyed("delta.generationExpression"),
         "identityColumns" => keyed("delta.identity."),
-        "allowColumnDefaults" => keyed("CURRENT_DEFAULT"),
-        "typeWidening" => keyed("delta.typeChanges"),
-        "variantType" | "variantShredding" => any_type(schema, &|data_type| *data_type == DataType::Variant),
-        "checkConstraints" => metadata.configuration.keys().any(|key| key.starts_with("delta.constraints.")),
+        "typeWidening" | "typeWidening-preview" => keyed("delta.typeChanges"),
+        "variantType" | "variantType-preview" | "variantShredding" => {
+            any_type(schema, &|data_type| *data_type == DataType::Variant)
+        }
         _ => false,
     }
 }
@@ -212,22 +244,37 @@ mod tests {
     }
 
     #[test]
-    fn column_mapping_matters_only_when_on() {
+    fn column_mapping_counts_where_the_protocol_has_it() {
         let mut metadata = Metadata::default();
-        check_read(&legacy(2, 5), &metadata).expect("mode none");
-        metadata.configuration.insert("delta.columnMapping.mode".into(), "name".into());
-        assert!(check_read(&legacy(2, 5), &metadata).expect_err("on").message().contains("columnMapping"));
+        let mapped = |protocol: &Protocol, metadata: &Metadata| column_mapping(protocol, metadata);
+        assert_eq!(mapped(&legacy(2, 5), &metadata), MappingMode::None);
+        metadata.configuration.insert(MODE_PROPERTY.into(), "NAME".into());
+        assert_eq!(mapped(&legacy(2, 5), &metadata), MappingMode::Name, "MAP-1");
+        assert_eq!(mapped(&features(&["columnMapping"], &["columnMapping"]), &metadata), MappingMode::Name, "MAP-1");
+        assert_eq!(mapped(&legacy(1, 2), &metadata), MappingMode::None, "MAP-1");
+        let error = check_write(&legacy(1, 2), &metadata, &StructType::default()).expect_err("LOG-8");
+        assert!(error.message().contains("columnMapping"), "{error}");
+        let schema = StructType::new(vec![StructField::new("v", DataType::Variant, true)]);
+        let error = check_schema(&legacy(2, 5), &metadata, &schema).expect_err("MAP-2");
+        assert_eq!((error.kind(), error.object()), (ErrorKind::Corrupt, Some("v")));
+        metadata.configuration.insert(MODE_PROPERTY.into(), "magic".into());
+        let error = check_read(&legacy(2, 5), &metadata).expect_err("MAP-1");
+        assert!(error.message().contains("columnMapping") && error.message().contains("magic"), "{error}");
     }
 
     #[test]
     fn a_feature_of_types_matters_only_where_such_a_column_is() {
-        let listed = features(&["variantType"], &["variantType"]);
+        let listed = features(&["variantShredding"], &["variantShredding"]);
         check_read(&listed, &Metadata::default()).expect("listed");
         let plain = StructType::new(vec![StructField::new("v", DataType::Primitive(PrimitiveType::Long), true)]);
         check_schema(&listed, &Metadata::default(), &plain).expect("no variant column");
         let nested = DataType::Struct(StructType::new(vec![StructField::new("v", DataType::Variant, true)]));
         let schema = StructType::new(vec![StructField::new("s", nested, true)]);
         let error = check_schema(&listed, &Metadata::default(), &schema).expect_err("LOG-7");
+        assert!(error.message().contains("variantShredding"), "{error}");
+        let plain = features(&["variantType"], &["variantType"]);
+        check_schema(&plain, &Metadata::default(), &schema).expect("read as a struct");
+        let error = check_write(&plain, &Metadata::default(), &schema).expect_err("LOG-8");
         assert!(error.message().contains("variantType"), "{error}");
     }
 
@@ -246,14 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn rules_on_values_block_writing_even_when_nested() {
-        let long = || DataType::Primitive(PrimitiveType::Long);
-        let mut ruled = StructField::new("n", long(), true);
-        ruled.metadata.insert("delta.invariants".into(), serde_json::json!({"expression": {}}));
-        let outer = StructField::new("s", DataType::Struct(StructType::new(vec![ruled])), true);
-        let schema = StructType::new(vec![StructField::new("id", long(), true), outer]);
-        let error = check_write(&legacy(1, 2), &Metadata::default(), &schema).expect_err("invariants");
-        assert!(error.message().contains("invariants"));
+    fn identity_columns_block_writing() {
+        let mut ruled = StructField::new("n", DataType::Primitive(PrimitiveType::Long), true);
+        ruled.metadata.insert("delta.identity.start".into(), 1.into());
+        let schema = StructType::new(vec![ruled]);
+        for protocol in [legacy(1, 2), legacy(1, 6), features(&[], &["identityColumns"])] {
+            let error = check_write(&protocol, &Metadata::default(), &schema).expect_err("LOG-8");
+            assert!(error.message().contains("identityColumns"), "{error}");
+        }
         check_write(&legacy(1, 6), &Metadata::default(), &StructType::default()).expect("nothing in use");
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::expr::ColumnPath;
+use crate::schema::MappingMode;
+use crate::schema::mapping::MODE_PROPERTY;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -16,6 +18,8 @@ pub struct TableProperties {
     pub data_skipping_num_indexed_cols: i64,
     /// `delta.dataSkippingStatsColumns`: columns with statistics, instead of the first so many.
     pub data_skipping_stats_columns: Option<Vec<ColumnPath>>,
+    /// `delta.dataSkippingStringPrefixLength`: characters of a text that a bound keeps.
+    pub data_skipping_string_prefix: usize,
     /// `delta.targetFileSize`, bytes.
     pub target_file_size_bytes: u64,
     /// `delta.parquet.compression.codec`.
@@ -44,6 +48,13 @@ pub struct TableProperties {
     pub expired_log_cleanup: bool,
     /// `delta.requireCheckpointProtectionBeforeVersion`: log files below it go all together or not at all.
     pub checkpoint_protection_before: u64,
+    /// `delta.columnMapping.mode`. Counts where the protocol has the feature: see
+    /// [`column_mapping`](super::column_mapping).
+    pub column_mapping: MappingMode,
+    /// `delta.enableTypeWidening`: types of columns may grow.
+    pub type_widening: bool,
+    /// `delta.constraints.*`: name to SQL.
+    pub check_constraints: BTreeMap<String, String>,
 }
 
 /// What concurrent commits must not miss of each other.
@@ -82,6 +93,7 @@ impl Default for TableProperties {
             append_only: false,
             data_skipping_num_indexed_cols: 32,
             data_skipping_stats_columns: None,
+            data_skipping_string_prefix: 32,
             target_file_size_bytes: 128 << 20,
             parquet_compression: "zstd".to_owned(),
             checkpoint_interval: 10,
@@ -96,9 +108,14 @@ impl Default for TableProperties {
             row_tracking_suspended: false,
             expired_log_cleanup: true,
             checkpoint_protection_before: 0,
+            column_mapping: MappingMode::None,
+            type_widening: false,
+            check_constraints: BTreeMap::new(),
         }
     }
 }
+
+const CONSTRAINT: &str = "delta.constraints.";
 
 impl TableProperties {
     /// Reads a table's configuration. A value that makes no sense counts as not set: a property that another
@@ -114,6 +131,10 @@ impl TableProperties {
                 .filter(|&count: &i64| count >= -1)
                 .unwrap_or(defaults.data_skipping_num_indexed_cols),
             data_skipping_stats_columns: get("dataSkippingStatsColumns").map(parse_columns),
+            data_skipping_string_prefix: get("dataSkippingStringPrefixLength")
+                .and_then(|value| value.parse().ok())
+                .filter(|length| (1..=LONGEST_PREFIX).contains(length))
+                .unwrap_or(defaults.data_skipping_string_prefix),
             target_file_size_bytes: get("targetFileSize")
                 .and_then(parse_bytes)
                 .filter(|&bytes| bytes > 0)
@@ -144,9 +165,18 @@ impl TableProperties {
             // What can't be read protects everything.
             checkpoint_protection_before: get("requireCheckpointProtectionBeforeVersion")
                 .map_or(0, |value| value.parse().unwrap_or(u64::MAX)),
+            column_mapping: get("columnMapping.mode").and_then(MappingMode::parse).unwrap_or_default(),
+            type_widening: flag("enableTypeWidening"),
+            check_constraints: configuration
+                .iter()
+                .filter_map(|(key, value)| Some((key.strip_prefix(CONSTRAINT)?.to_owned(), value.clone())))
+                .collect(),
         }
     }
 }
+
+/// More characters of a text than this would make a log of texts.
+const LONGEST_PREFIX: usize = 10_000;
 
 /// Whether a text is a value of a property.
 type Check = fn(&str) -> bool;
@@ -156,6 +186,14 @@ const SETTABLE: &[(&str, Check)] = &[
     ("delta.appendOnly", is_flag),
     ("delta.dataSkippingNumIndexedCols", |value| value.parse::<i64>().is_ok_and(|count| count >= -1)),
     ("delta.dataSkippingStatsColumns", |value| !value.trim().is_empty()),
+    ("delta.dataSkippingStringPrefixLength", |value| {
+        value.parse::<usize>().is_ok_and(|length| (1..=LONGEST_PREFIX).contains(&length))
+    }),
+    (MODE_PROPERTY, |value| MappingMode::parse(value).is_some()),
+    ("delta.enableDeletionVectors", is_flag),
+    ("delta.enableTypeWidening", is_flag),
+    ("delta.enableRowTracking", is_flag),
+    ("delta.checkpointPolicy", |value| ["classic", "v2"].contains(&value.to_ascii_lowercase().as_str())),
     ("delta.targetFileSize", |value| parse_bytes(value).is_some_and(|bytes| bytes > 0)),
     ("delta.parquet.compression.codec", |value| {
         ["zstd", "snappy", "gzip", "lz4_raw", "uncompressed", "none"].contains(&value.to_ascii_lowercase().as_str())
@@ -196,9 +234,54 @@ pub fn check_property_change(key: &str, value: &str) -> Result<String> {
     Ok((*name).to_owned())
 }
 
-fn parse_columns(list: &str) -> Vec<ColumnPath> {
-    let path = |text: &str| ColumnPath(text.split('.').map(|part| part.trim().trim_matches('`').to_owned()).collect());
-    list.split(',').map(str::trim).filter(|text| !text.is_empty()).map(path).collect()
+/// A list of columns, comma between, dots inside a path. Names with other characters stand in backticks, doubled inside.
+pub fn parse_columns(list: &str) -> Vec<ColumnPath> {
+    let (mut paths, mut names, mut name) = (Vec::new(), Vec::new(), String::new());
+    let (mut quoted, mut was_quoted) = (false, false);
+    let mut chars = list.chars().peekable();
+    loop {
+        let next = chars.next();
+        match next {
+            Some('`') if quoted && chars.next_if_eq(&'`').is_some() => name.push('`'),
+            Some('`') => {
+                quoted = !quoted;
+                if quoted {
+                    name.clear();
+                    was_quoted = true;
+                }
+            }
+            Some(c) if quoted || !matches!(c, '.' | ',') => {
+                // What stands between a closing backtick and the next sign is space.
+                if quoted || !was_quoted {
+                    name.push(c);
+                }
+            }
+            _ => {
+                let whole = if was_quoted { name.as_str() } else { name.trim() };
+                if !whole.is_empty() {
+                    names.push(whole.to_owned());
+                }
+                name.clear();
+                was_quoted = false;
+                if next != Some('.') && !names.is_empty() {
+                    paths.push(ColumnPath(std::mem::take(&mut names)));
+                }
+                if next.is_none() {
+                    return paths;
+                }
+            }
+        }
+    }
+}
+
+/// The way back from [`parse_columns`].
+pub fn format_columns(columns: &[ColumnPath]) -> String {
+    let name = |name: &String| {
+        let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if plain { name.clone() } else { format!("`{}`", name.replace('`', "``")) }
+    };
+    let path = |path: &ColumnPath| path.0.iter().map(name).collect::<Vec<_>>().join(".");
+    columns.iter().map(path).collect::<Vec<_>>().join(",")
 }
 
 /// `134217728`, `128mb`, `1g`.
@@ -266,9 +349,22 @@ mod tests {
     }
 
     #[test]
-    fn a_property_that_switches_a_feature_on_is_refused_by_name() {
-        let error = check_property_change("delta.enableDeletionVectors", "true").expect_err("not settable");
-        assert_eq!((error.kind(), error.object()), (ErrorKind::Unsupported, Some("delta.enableDeletionVectors")));
+    fn lists_of_columns_are_read_with_their_quotes() {
+        let paths = |list: &str| parse_columns(list).into_iter().map(|path| path.0).collect::<Vec<_>>();
+        assert_eq!(paths("a, b.c ,`x,y`.`p``q`.z,"), [vec!["a"], vec!["b", "c"], vec!["x,y", "p`q", "z"]]);
+        assert_eq!(paths(" `a b` "), [["a b"]]);
+        assert!(paths(" , ").is_empty());
+        for list in ["a,b.c", "`x,y`.`p``q`,z"] {
+            assert_eq!(format_columns(&parse_columns(list)), list);
+        }
+    }
+
+    #[test]
+    fn a_property_that_lake_does_not_act_on_is_refused_by_name() {
+        let error = check_property_change("delta.enableIcebergCompatV2", "true").expect_err("not settable");
+        assert_eq!((error.kind(), error.object()), (ErrorKind::Unsupported, Some("delta.enableIcebergCompatV2")));
+        let error = check_property_change("delta.columnMapping.maxColumnId", "9").expect_err("not settable");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert_eq!(check_property_change("DELTA.appendonly", "true").expect("any case"), "delta.appendOnly");
         assert_eq!(check_property_change("delta.appendOnly", "x").expect_err("value").kind(), ErrorKind::Invalid);
         assert_eq!(check_property_change("owner", "").expect("free"), "owner");

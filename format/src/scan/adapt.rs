@@ -12,7 +12,10 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType as ArrowType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
 use crate::error::{Error, Result};
-use crate::schema::{DataType, PrimitiveType, StructType, fits, from_arrow, to_arrow};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+
+use crate::schema::mapping::{field_id, physical_name};
+use crate::schema::{DataType, MappingMode, PrimitiveType, StructField, StructType, fits, from_arrow, to_arrow};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_MILLI: i64 = 1_000;
@@ -63,12 +66,41 @@ pub(crate) fn position(fields: &Fields, name: &str) -> std::result::Result<Optio
     }
 }
 
+/// Position in a file's `fields` of the table's `field`: by id, by physical name, or by name as [`position`] does. `Err`
+/// holds the number of such fields when there are several (MAP-1).
+pub(crate) fn stored_position(
+    fields: &Fields,
+    field: &StructField,
+    mode: MappingMode,
+) -> std::result::Result<Option<usize>, usize> {
+    let matching = |test: &dyn Fn(&FieldRef) -> bool| {
+        let mut found = fields.iter().enumerate().filter(|(_, stored)| test(stored));
+        match (found.next(), found.count()) {
+            (first, 0) => Ok(first.map(|(at, _)| at)),
+            (_, more) => Err(more + 1),
+        }
+    };
+    match mode {
+        MappingMode::None => position(fields, &field.name),
+        MappingMode::Name => matching(&|stored| stored.name() == physical_name(field, mode)),
+        MappingMode::Id => match field_id(field) {
+            Some(id) => matching(&|stored| stored_id(stored) == Some(id)),
+            None => Ok(None),
+        },
+    }
+}
+
+/// The id that a file gives one of its fields.
+pub(crate) fn stored_id(stored: &Field) -> Option<i32> {
+    stored.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
+}
+
 /// Where the arrays come from, which decides what is accepted and whose fault a misfit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin<'a> {
-    /// A data file, by name. Read leniently: missing fields are null, further fields are ignored, integers may be
-    /// wider than the column as long as each value fits.
-    File(&'a str),
+    /// A data file, by name, whose fields are found as the table maps them. Read leniently: missing fields are null,
+    /// further fields are ignored, integers may be wider than the column as long as each value fits.
+    File(&'a str, MappingMode),
     /// A writer's input. Taken strictly: only types whose every value fits, no unknown fields.
     Input,
 }
@@ -102,7 +134,9 @@ impl<'a> Adapter<'a> {
     }
 
     fn adapt(&mut self, array: &ArrayRef, want: &DataType, target: &ArrowType) -> Result<ArrayRef> {
-        if array.data_type() == target {
+        // Under a mapping, names that are the same may stand for other fields.
+        let by_mapping = matches!(self.origin, Origin::File(_, mode) if mode.is_on()) && target.is_nested();
+        if array.data_type() == target && !by_mapping {
             return Ok(Arc::clone(array));
         }
         match array.data_type() {
@@ -120,13 +154,13 @@ impl<'a> Adapter<'a> {
         match (want, target) {
             (DataType::Primitive(primitive), _) => self.leaf(array, *primitive, target),
             (DataType::Struct(fields), ArrowType::Struct(targets)) => {
-                let types = fields.fields.iter().map(|field| (&field.data_type, field.nullable)).collect::<Vec<_>>();
-                self.structure(array, &types, targets)
+                let mode = match self.origin {
+                    Origin::File(_, mode) => mode,
+                    Origin::Input => MappingMode::None,
+                };
+                self.structure(array, &fields.fields, targets, mode)
             }
-            (DataType::Variant, ArrowType::Struct(targets)) => {
-                let binary = DataType::Primitive(PrimitiveType::Binary);
-                self.structure(array, &[(&binary, false), (&binary, false)], targets)
-            }
+            (DataType::Variant, ArrowType::Struct(targets)) => self.variant(array, targets),
             (DataType::Array(list), ArrowType::List(element)) => self.list(array, &list.element_type, element),
             (DataType::Map(map), ArrowType::Map(entries, _)) => {
                 self.map(array, &map.key_type, &map.value_type, entries)
@@ -136,20 +170,41 @@ impl<'a> Adapter<'a> {
         }
     }
 
-    fn structure(&mut self, array: &ArrayRef, types: &[(&DataType, bool)], targets: &Fields) -> Result<ArrayRef> {
+    /// The two parts of a variant by their own names, which no mapping touches.
+    fn variant(&mut self, array: &ArrayRef, targets: &Fields) -> Result<ArrayRef> {
+        let given = array.as_struct_opt().map(StructArray::fields);
+        if given.is_some_and(|fields| fields.iter().any(|field| field.name() == "typed_value")) {
+            let (column, hint) = (self.place.join("."), "read it with an engine that knows the table feature");
+            let error = Error::unsupported("a variant is stored in shredded form (table feature \"variantShredding\")");
+            return Err(error.with_object(format!("column {column}")).with_hint(hint));
+        }
+        let binary = || DataType::Primitive(PrimitiveType::Binary);
+        let parts: Vec<StructField> =
+            targets.iter().map(|target| StructField::new(target.name(), binary(), false)).collect();
+        self.structure(array, &parts, targets, MappingMode::None)
+    }
+
+    fn structure(
+        &mut self,
+        array: &ArrayRef,
+        wanted: &[StructField],
+        targets: &Fields,
+        mode: MappingMode,
+    ) -> Result<ArrayRef> {
         let Some(given) = array.as_struct_opt() else {
             return Err(self.misfit(array.data_type(), &"struct"));
         };
         let mut used = vec![false; given.num_columns()];
         let mut columns = Vec::with_capacity(targets.len());
-        for (&(want, may_be_null), target) in types.iter().zip(targets) {
-            let found = position(given.fields(), target.name()).map_err(|n| self.ambiguous(target.name(), n))?;
+        for (field, target) in wanted.iter().zip(targets) {
+            let found = stored_position(given.fields(), field, mode);
+            let found = found.map_err(|n| self.ambiguous(target.name(), n))?;
             columns.push(match found {
                 Some(at) => {
                     used[at] = true;
-                    self.column(target.name(), given.column(at), want, target.data_type())?
+                    self.column(target.name(), given.column(at), &field.data_type, target.data_type())?
                 }
-                None if self.origin == Origin::Input && !may_be_null => {
+                None if self.origin == Origin::Input && !field.nullable => {
                     return Err(self.wrong(format!("the field {:?} is NOT NULL and not given", target.name())));
                 }
                 None => new_null_array(target.data_type(), array.len()),
@@ -202,7 +257,7 @@ impl<'a> Adapter<'a> {
         use PrimitiveType as P;
         match (array.data_type(), want) {
             (ArrowType::Timestamp(unit, zone), P::Timestamp | P::TimestampNtz) => {
-                let lenient = matches!(self.origin, Origin::File(_));
+                let lenient = matches!(self.origin, Origin::File(..));
                 if !lenient && zone.is_some() != (want == P::Timestamp) {
                     return Err(self.misfit(array.data_type(), &want).with_hint(
                         "a timestamp with a time zone and one without are different things; cast the input first",
@@ -235,6 +290,8 @@ impl<'a> Adapter<'a> {
             return false;
         }
         match want {
+            // A column whose type was widened.
+            P::TimestampNtz => *from == ArrowType::Date32,
             P::Byte | P::Short | P::Integer | P::Long => from.is_integer(),
             P::String | P::Binary => matches!(from, ArrowType::Utf8 | ArrowType::Binary),
             P::Decimal { precision, scale } => match from {
@@ -257,7 +314,7 @@ impl<'a> Adapter<'a> {
 
     fn misfit(&self, from: &ArrowType, want: &dyn std::fmt::Display) -> Error {
         match self.origin {
-            Origin::File(_) => self.wrong(format!("a data file stores {from} where the table has {want}")),
+            Origin::File(..) => self.wrong(format!("a data file stores {from} where the table has {want}")),
             Origin::Input => self.wrong(format!("the input has {from} where the table has {want}")),
         }
     }
@@ -273,7 +330,7 @@ impl<'a> Adapter<'a> {
     fn wrong(&self, message: String) -> Error {
         let column = self.place.join(".");
         match self.origin {
-            Origin::File(file) => Error::corrupt(message).with_object(format!("column {column} of {file}")),
+            Origin::File(file, _) => Error::corrupt(message).with_object(format!("column {column} of {file}")),
             Origin::Input => Error::invalid(message).with_object(format!("column {column}")),
         }
     }
@@ -304,4 +361,68 @@ fn to_micros(
 
 fn without_zone<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> PrimitiveArray<T> {
     PrimitiveArray::new(array.values().clone(), array.nulls().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{BinaryArray, Int64Array};
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::schema::{StructField, to_arrow_field};
+
+    fn read(data_type: &DataType, array: ArrayRef, mode: MappingMode) -> Result<ArrayRef> {
+        let field = StructField::new("v", data_type.clone(), true);
+        let strict = Arc::new(to_arrow_field(&field).unwrap());
+        Adapter::new(Origin::File("f", mode)).column("v", &array, data_type, nullable(&strict).data_type())
+    }
+
+    fn parts(names: &[&str]) -> ArrayRef {
+        let bytes = |text: &str| -> ArrayRef { Arc::new(BinaryArray::from(vec![text.as_bytes()])) };
+        Arc::new(StructArray::try_from(names.iter().map(|&name| (name, bytes(name))).collect::<Vec<_>>()).unwrap())
+    }
+
+    #[test]
+    fn a_variant_is_its_two_parts_in_any_order_under_any_mapping() {
+        for mode in [MappingMode::None, MappingMode::Name, MappingMode::Id] {
+            for names in [["metadata", "value"], ["value", "metadata"]] {
+                let read = read(&DataType::Variant, parts(&names), mode).unwrap();
+                let read = read.as_struct();
+                assert_eq!(read.column_names(), ["metadata", "value"]);
+                assert_eq!(read.column(1).as_binary::<i32>().value(0), b"value");
+            }
+            let error = self::read(&DataType::Variant, parts(&["metadata", "typed_value"]), mode).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains("variantShredding"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_swapped_under_a_mapping_are_told_apart() {
+        let field = |name: &str, physical: &str, id: i32| {
+            let mut field = StructField::new(name, DataType::Primitive(PrimitiveType::Long), true);
+            field.metadata.insert("delta.columnMapping.id".into(), id.into());
+            field.metadata.insert("delta.columnMapping.physicalName".into(), physical.into());
+            field
+        };
+        let swapped = DataType::Struct(StructType::new(vec![field("a", "b", 2), field("b", "a", 1)]));
+        let long = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
+        let stored = |name: &str, id: i32| {
+            let metadata = [(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())].into();
+            Arc::new(Field::new(name, ArrowType::Int64, true).with_metadata(metadata))
+        };
+        let with_ids = |first: FieldRef, second: FieldRef| -> ArrayRef {
+            Arc::new(StructArray::new(vec![first, second].into(), vec![long(10), long(20)], None))
+        };
+        let plain: ArrayRef = Arc::new(StructArray::try_from(vec![("a", long(10)), ("b", long(20))]).unwrap());
+        let by_name = read(&swapped, plain, MappingMode::Name).unwrap();
+        let by_id = read(&swapped, with_ids(stored("x", 1), stored("y", 2)), MappingMode::Id).unwrap();
+        for read in [by_name, by_id] {
+            let read = read.as_struct();
+            assert_eq!(read.column_names(), ["a", "b"], "MAP-1");
+            assert_eq!(read.column(0).as_primitive::<arrow_array::types::Int64Type>().value(0), 20, "MAP-1");
+        }
+        let twice = read(&swapped, with_ids(stored("x", 2), stored("y", 2)), MappingMode::Id).unwrap_err();
+        assert_eq!(twice.kind(), ErrorKind::Corrupt, "MAP-1");
+    }
 }

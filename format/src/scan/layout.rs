@@ -6,13 +6,14 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_select::filter::filter_record_batch;
 
 use super::ScanFile;
-use super::adapt::{Adapter, Origin, position};
+use super::adapt::{Adapter, Origin, stored_id, stored_position};
 use super::prune::partition_text;
 use super::shared::Shared;
 use crate::action::partition_value;
 use crate::error::{Error, Result};
 use crate::expr::{Scalar, constant_array, evaluate};
-use crate::schema::DataType;
+use crate::schema::mapping::physical_name;
+use crate::schema::{DataType, MappingMode};
 use crate::store::parquet::ParquetFile;
 
 /// Where the needed columns of one file come from.
@@ -36,17 +37,23 @@ pub(super) enum Stored {
 impl Layout {
     /// Looks each needed column up in the file and in the log.
     pub(super) fn new(shared: &Shared, file: &ScanFile, parquet: &ParquetFile) -> Result<Self> {
+        let mode = shared.table.mapping;
+        let stored = parquet.arrow_schema().fields();
+        if mode == MappingMode::Id && !stored.is_empty() && stored.iter().all(|field| stored_id(field).is_none()) {
+            return Err(Error::corrupt("the table's columns are mapped by id, and a data file has no field ids")
+                .with_object(parquet.name()));
+        }
         let mut columns = Vec::with_capacity(shared.needed.len());
         for &at in &shared.needed {
             let field = &shared.table.schema.fields[at];
             columns.push(match &field.data_type {
                 DataType::Primitive(primitive) if shared.is_partition(at) => {
-                    let text = partition_text(&file.partition_values, &field.name);
+                    let text = partition_text(&file.partition_values, physical_name(field, mode));
                     let value = partition_value::parse(text, primitive);
                     Stored::Constant(value.map_err(|e| e.with_object(format!("{} of {}", field.name, file.path)))?)
                 }
                 DataType::Void => Stored::Missing,
-                _ => match position(parquet.arrow_schema().fields(), &field.name) {
+                _ => match stored_position(stored, field, mode) {
                     Ok(Some(root)) => Stored::Root(root),
                     Ok(None) => Stored::Missing,
                     Err(count) => {
@@ -86,7 +93,7 @@ impl Layout {
                     let Ok(at) = self.roots.binary_search(root) else {
                         return Err(Error::internal("a column was not decoded").with_object(name));
                     };
-                    let mut adapter = Adapter::new(Origin::File(name));
+                    let mut adapter = Adapter::new(Origin::File(name, shared.table.mapping));
                     adapter.column(&field.name, batch.column(at), &field.data_type, target.data_type())?
                 }
             });

@@ -23,7 +23,7 @@ use crate::action::columnar::FileKind;
 use crate::action::{Add, DeletionVectorDescriptor};
 use crate::error::{Error, Result};
 use crate::expr::Predicate;
-use crate::schema::StructType;
+use crate::schema::{MappingMode, StructType};
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
 
@@ -62,6 +62,8 @@ pub struct ScanTable {
     pub partition_columns: Vec<String>,
     /// How it keeps the ids of its rows, where it tracks them.
     pub row_tracking: Option<RowTracking>,
+    /// How its columns are found in files, partition values and statistics.
+    pub mapping: MappingMode,
 }
 
 /// One data file to be read. A plain value: tasks carry it to where it is read.
@@ -71,12 +73,12 @@ pub struct ScanFile {
     pub path: String,
     /// Bytes.
     pub size_bytes: u64,
-    /// Partition column to value as text.
+    /// Partition column, by physical name, to value as text.
     pub partition_values: BTreeMap<String, Option<String>>,
     /// Rows in the file, deleted ones included, where the statistics tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_records: Option<u64>,
-    /// Statistics, where they were asked for.
+    /// Statistics by physical names, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<String>,
     /// Rows of the file that are deleted and must not be read.
@@ -161,6 +163,11 @@ impl ScanPlan {
         &self.shared.table.schema
     }
 
+    /// How the table's columns are found in files, partition values and statistics.
+    pub fn mapping(&self) -> MappingMode {
+        self.shared.table.mapping
+    }
+
     /// The schema of the batches: the wanted columns, nullable throughout (see [`read_schema`]).
     pub fn arrow_schema(&self) -> &SchemaRef {
         &self.shared.output
@@ -185,6 +192,7 @@ impl Snapshot {
             version: self.version(),
             schema: Arc::clone(self.schema()),
             partition_columns: self.partition_columns().to_vec(),
+            mapping: self.mapping(),
             row_tracking: RowTracking::of(self.protocol(), self.metadata()),
         }
     }

@@ -6,12 +6,15 @@ use super::shared::Shared;
 use crate::action::columnar::{FileBatch, ParsedColumn};
 use crate::action::{partition_value, stats};
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate};
-use crate::schema::{DataType, PrimitiveType, StructType};
+use crate::schema::mapping::physical_path;
+use crate::schema::{DataType, PrimitiveType, StructType, widening};
 
 /// One column of a predicate, found in the table.
 pub(super) struct Column {
-    /// Names as the table spells them.
-    pub(super) path: ColumnPath,
+    /// Names as partition values and statistics spell them.
+    pub(super) physical: ColumnPath,
+    /// Older files hold 32-bit floats.
+    pub(super) was_float: bool,
     pub(super) primitive: PrimitiveType,
     pub(super) is_partition: bool,
 }
@@ -29,8 +32,11 @@ impl PredicateColumns {
             let top = path.0.first().and_then(|name| shared.table.schema.index_of(name));
             let is_partition = path.0.len() == 1 && top.is_some_and(|top| shared.is_partition(top));
             only_partitions &= is_partition;
-            if let Some((names, primitive)) = locate(&shared.table.schema, &path.0) {
-                found.insert(path.clone(), Column { path: ColumnPath(names), primitive, is_partition });
+            let (schema, mode) = (&shared.table.schema, shared.table.mapping);
+            if let (Some(located), Some(physical)) = (locate(schema, &path.0), physical_path(schema, mode, &path.0)) {
+                let (primitive, was_float) = located;
+                let physical = ColumnPath(physical);
+                found.insert(path.clone(), Column { physical, was_float, primitive, is_partition });
             }
         }
         Self { found, only_partitions }
@@ -43,7 +49,7 @@ impl PredicateColumns {
 
     /// The columns that statistics are read of.
     pub(super) fn physical_paths(&self) -> Vec<Vec<String>> {
-        self.found.values().filter(|column| !column.is_partition).map(|column| column.path.0.clone()).collect()
+        self.found.values().filter(|column| !column.is_partition).map(|column| column.physical.0.clone()).collect()
     }
 
     pub(super) fn get(&self, path: &ColumnPath) -> Option<&Column> {
@@ -51,16 +57,13 @@ impl PredicateColumns {
     }
 }
 
-fn locate(schema: &StructType, path: &[String]) -> Option<(Vec<String>, PrimitiveType)> {
+/// Type of a plain column, and whether it once was of 32-bit floats.
+fn locate(schema: &StructType, path: &[String]) -> Option<(PrimitiveType, bool)> {
     let (first, rest) = path.split_first()?;
     let field = schema.field(first)?;
     match &field.data_type {
-        DataType::Primitive(primitive) if rest.is_empty() => Some((vec![field.name.clone()], *primitive)),
-        DataType::Struct(inner) => {
-            let (mut names, primitive) = locate(inner, rest)?;
-            names.insert(0, field.name.clone());
-            Some((names, primitive))
-        }
+        DataType::Primitive(primitive) if rest.is_empty() => Some((*primitive, widening::was_float(field))),
+        DataType::Struct(inner) => locate(inner, rest),
         _ => None,
     }
 }
@@ -77,7 +80,7 @@ impl<'a> BatchBounds<'a> {
     pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Self {
         let parsed = batch.parsed_stats().map(|stats| {
             let of_data = columns.found.iter().filter(|(_, column)| !column.is_partition);
-            of_data.map(|(path, column)| (path, stats.column(&column.path, column.primitive))).collect()
+            of_data.map(|(path, column)| (path, stats.column(&column.physical, column.primitive))).collect()
         });
         Self { columns, batch, parsed: parsed.unwrap_or_default() }
     }
@@ -122,14 +125,15 @@ impl BoundsSource for FileBounds<'_> {
     fn bounds(&self, path: &ColumnPath) -> Option<ColumnBounds> {
         let column = self.batch.columns.get(path)?;
         if column.is_partition {
-            let text = self.batch.batch.partition_text(self.row, &column.path.0[0]);
+            let text = self.batch.batch.partition_text(self.row, &column.physical.0[0]);
             return partition_value::parse(text, &column.primitive).ok().map(ColumnBounds::constant);
         }
-        match &self.stats {
-            Stats::None => None,
-            Stats::Text(stats) => Some(stats.bounds(&column.path, &column.primitive)),
-            Stats::Columns(num_records) => Some(self.batch.parsed.get(path)?.bounds(self.row, *num_records)),
-        }
+        let bounds = match &self.stats {
+            Stats::None => return None,
+            Stats::Text(stats) => stats.bounds(&column.physical, &column.primitive),
+            Stats::Columns(num_records) => self.batch.parsed.get(path)?.bounds(self.row, *num_records),
+        };
+        Some(if column.was_float { bounds.of_narrower_floats() } else { bounds })
     }
 }
 

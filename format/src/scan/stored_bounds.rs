@@ -68,7 +68,7 @@ impl<'a> StoredFile<'a> {
     pub(super) fn adapted(&self, leaf: Leaf, bounds: &ArrayRef) -> Option<ArrayRef> {
         let field = self.shared.table.schema.fields.get(leaf.table_position)?;
         let target = self.shared.needed_schema.field(leaf.slot).data_type();
-        let mut adapter = Adapter::new(Origin::File(self.file.name()));
+        let mut adapter = Adapter::new(Origin::File(self.file.name(), self.shared.table.mapping));
         adapter.column(&field.name, bounds, &field.data_type, target).ok()
     }
 }

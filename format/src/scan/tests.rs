@@ -22,7 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind};
 use crate::expr::{ColumnPath, CompareOp, Scalar, evaluate};
 use crate::protocol::TableProperties;
-use crate::schema::{DataType, StructField, parse_declaration};
+use crate::schema::{DataType, MappingMode, StructField, parse_declaration};
 use crate::store::parquet::{ParquetOptions, ParquetWriter, write_batches};
 use crate::write::{DataWriter, WriteContext};
 
@@ -69,6 +69,7 @@ impl Table {
             schema: schema(declaration),
             partition_columns: partitions.iter().map(|name| (*name).to_owned()).collect(),
             row_tracking: None,
+            mapping: MappingMode::None,
         };
         Self { table, live: Vec::new() }
     }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 
 use super::names::{Place, check_names};
+use super::widening::{record, widens_by_merge};
 use super::{ArrayType, DataType, MapType, StructField, StructType, fits};
 
 /// `current` with `new` columns behind the old ones.
@@ -39,51 +40,105 @@ pub fn add_columns(current: &StructType, new: Vec<StructField>) -> Result<Struct
 /// [`Invalid`](crate::error::ErrorKind::Invalid), naming the column and both types, when an incoming type does not
 /// [fit](super::fits()) into the current one.
 pub fn merge(current: &StructType, incoming: &StructType) -> Result<StructType> {
+    merge_by(current, incoming, false)
+}
+
+/// [`merge`], where moreover a column takes a larger type of the same family when the incoming data needs it (WID-4).
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_widening(current: &StructType, incoming: &StructType) -> Result<StructType> {
+    merge_by(current, incoming, true)
+}
+
+fn merge_by(current: &StructType, incoming: &StructType, widen: bool) -> Result<StructType> {
     check_names(incoming)?;
-    let merged = merge_struct(current, incoming, &mut Place::default())?;
+    let mut merge = Merge { widen, place: Place::default() };
+    let merged = merge.structs(current, incoming)?;
     check_names(&merged)?;
     Ok(merged)
 }
 
-fn merge_struct(current: &StructType, incoming: &StructType, place: &mut Place) -> Result<StructType> {
-    let mut fields = current.fields.clone();
-    for new in &incoming.fields {
-        match current.index_of(&new.name) {
-            None => fields.push(StructField { nullable: true, ..new.clone() }),
-            Some(at) => {
-                let old = &current.fields[at];
-                fields[at].data_type = merge_part(&old.data_type, &new.data_type, &old.name, place)?;
+struct Merge {
+    widen: bool,
+    place: Place,
+}
+
+/// Parts from a field inwards, and the old and new type there.
+type Widened = (Vec<String>, super::PrimitiveType, super::PrimitiveType);
+
+impl Merge {
+    fn structs(&mut self, current: &StructType, incoming: &StructType) -> Result<StructType> {
+        let mut fields = current.fields.clone();
+        for new in &incoming.fields {
+            match current.index_of(&new.name) {
+                None => fields.push(StructField { nullable: true, ..new.clone() }),
+                Some(at) => {
+                    let old = &current.fields[at];
+                    let mut widened = Vec::new();
+                    let merged = self.part(&old.data_type, &new.data_type, &old.name, &mut Vec::new(), &mut widened)?;
+                    fields[at].data_type = merged;
+                    for (parts, from, to) in widened {
+                        record(&mut fields[at], from, to, &parts);
+                    }
+                }
             }
         }
+        Ok(StructType { fields })
     }
-    Ok(StructType { fields })
-}
 
-fn merge_part(current: &DataType, incoming: &DataType, name: &str, place: &mut Place) -> Result<DataType> {
-    place.enter(name)?;
-    let merged = merge_type(current, incoming, place)?;
-    place.leave();
-    Ok(merged)
-}
+    fn part(
+        &mut self,
+        current: &DataType,
+        incoming: &DataType,
+        name: &str,
+        parts: &mut Vec<String>,
+        widened: &mut Vec<Widened>,
+    ) -> Result<DataType> {
+        self.place.enter(name)?;
+        let merged = self.types(current, incoming, parts, widened)?;
+        self.place.leave();
+        Ok(merged)
+    }
 
-fn merge_type(current: &DataType, incoming: &DataType, place: &mut Place) -> Result<DataType> {
-    match (current, incoming) {
-        (DataType::Void, _) => Ok(incoming.clone()),
-        (_, DataType::Void) => Ok(current.clone()),
-        (DataType::Struct(old), DataType::Struct(new)) => Ok(DataType::Struct(merge_struct(old, new, place)?)),
-        (DataType::Array(old), DataType::Array(new)) => Ok(DataType::Array(Box::new(ArrayType {
-            element_type: merge_part(&old.element_type, &new.element_type, "element", place)?,
-            contains_null: old.contains_null,
-        }))),
-        (DataType::Map(old), DataType::Map(new)) => Ok(DataType::Map(Box::new(MapType {
-            key_type: merge_part(&old.key_type, &new.key_type, "key", place)?,
-            value_type: merge_part(&old.value_type, &new.value_type, "value", place)?,
-            value_contains_null: old.value_contains_null,
-        }))),
-        _ if fits(incoming, current) => Ok(current.clone()),
-        _ => Err(place
-            .name_in(Error::invalid(format!("the column is of type {current}, the incoming data of type {incoming}")))
-            .with_hint("convert the incoming data, or write it to another column")),
+    fn types(
+        &mut self,
+        current: &DataType,
+        incoming: &DataType,
+        parts: &mut Vec<String>,
+        widened: &mut Vec<Widened>,
+    ) -> Result<DataType> {
+        let mut inside = |old: &DataType, new: &DataType, name: &str| {
+            parts.push(name.to_owned());
+            let merged = self.part(old, new, name, parts, widened);
+            parts.pop();
+            merged
+        };
+        match (current, incoming) {
+            (DataType::Void, _) => Ok(incoming.clone()),
+            (_, DataType::Void) => Ok(current.clone()),
+            (DataType::Struct(old), DataType::Struct(new)) => Ok(DataType::Struct(self.structs(old, new)?)),
+            (DataType::Array(old), DataType::Array(new)) => Ok(DataType::Array(Box::new(ArrayType {
+                element_type: inside(&old.element_type, &new.element_type, "element")?,
+                contains_null: old.contains_null,
+            }))),
+            (DataType::Map(old), DataType::Map(new)) => Ok(DataType::Map(Box::new(MapType {
+                key_type: inside(&old.key_type, &new.key_type, "key")?,
+                value_type: inside(&old.value_type, &new.value_type, "value")?,
+                value_contains_null: old.value_contains_null,
+            }))),
+            _ if fits(incoming, current) => Ok(current.clone()),
+            (DataType::Primitive(from), DataType::Primitive(to)) if self.widen && widens_by_merge(*from, *to) => {
+                widened.push((parts.clone(), *from, *to));
+                Ok(incoming.clone())
+            }
+            _ => Err(self
+                .place
+                .name_in(Error::invalid(format!(
+                    "the column is of type {current}, the incoming data of type {incoming}"
+                )))
+                .with_hint("convert the incoming data, or write it to another column")),
+        }
     }
 }
 

@@ -115,7 +115,22 @@ fn read_field(value: &Value, place: &mut Place) -> Result<StructField> {
 }
 
 fn read_simple(name: &str, place: &Place) -> Result<DataType> {
-    let primitive = match name {
+    match name {
+        "variant" => Ok(DataType::Variant),
+        "void" | "null" => Ok(DataType::Void),
+        _ => match primitive_named(name) {
+            Some(primitive) => Ok(DataType::Primitive(primitive)),
+            None if name.starts_with("decimal(") && name.ends_with(')') => {
+                Err(damaged(&format!("{name:?} is not a decimal of 1 to 38 digits"), place))
+            }
+            None => Err(unknown_type(name, place)),
+        },
+    }
+}
+
+/// The type without parts that has this name in a schema.
+pub(super) fn primitive_named(name: &str) -> Option<PrimitiveType> {
+    Some(match name {
         "string" => PrimitiveType::String,
         "long" => PrimitiveType::Long,
         "integer" => PrimitiveType::Integer,
@@ -129,15 +144,8 @@ fn read_simple(name: &str, place: &Place) -> Result<DataType> {
         "timestamp" => PrimitiveType::Timestamp,
         "timestamp_ntz" => PrimitiveType::TimestampNtz,
         "decimal" => PrimitiveType::Decimal { precision: 10, scale: 0 },
-        "variant" => return Ok(DataType::Variant),
-        "void" | "null" => return Ok(DataType::Void),
-        _ => match name.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')) {
-            Some(inner) => read_decimal(inner)
-                .ok_or_else(|| damaged(&format!("{name:?} is not a decimal of 1 to 38 digits"), place))?,
-            None => return Err(unknown_type(name, place)),
-        },
-    };
-    Ok(DataType::Primitive(primitive))
+        _ => return read_decimal(name.strip_prefix("decimal(")?.strip_suffix(')')?),
+    })
 }
 
 fn read_decimal(inner: &str) -> Option<PrimitiveType> {

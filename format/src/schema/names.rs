@@ -37,6 +37,29 @@ pub fn check_new_names(schema: &StructType) -> Result<()> {
     })
 }
 
+/// [`check_new_names`] for the fields of `new` that `old` lacks, at any depth.
+///
+/// # Errors
+/// As [`check_new_names`].
+pub fn check_added_names(old: &StructType, new: &StructType) -> Result<()> {
+    new.fields.iter().try_for_each(|field| match old.field(&field.name) {
+        None => check_new_names(&StructType::new(vec![field.clone()])),
+        Some(there) => check_added_inside(&there.data_type, &field.data_type),
+    })
+}
+
+fn check_added_inside(old: &DataType, new: &DataType) -> Result<()> {
+    match (old, new) {
+        (DataType::Struct(old), DataType::Struct(new)) => check_added_names(old, new),
+        (DataType::Array(old), DataType::Array(new)) => check_added_inside(&old.element_type, &new.element_type),
+        (DataType::Map(old), DataType::Map(new)) => {
+            check_added_inside(&old.key_type, &new.key_type)?;
+            check_added_inside(&old.value_type, &new.value_type)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where in a schema we are: names from the outside in, for messages and for the depth.
 #[derive(Default)]
 pub(super) struct Place(Vec<String>);

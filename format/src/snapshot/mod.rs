@@ -27,9 +27,9 @@ use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{self, Layout, StatsWanted};
 use crate::log::{Checksum, Timekeeping, in_commit_ms, write_checksum};
-use crate::protocol::{TableProperties, check_read, check_schema, check_write};
+use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping};
 use crate::replay::{Header, HeaderFold};
-use crate::schema::{StructType, parse_schema};
+use crate::schema::{MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
 
 /// Which version of a table.
@@ -152,7 +152,17 @@ impl Snapshot {
         &self.header.metadata.partition_columns
     }
 
-    /// Names of the clustering columns, in order.
+    /// How columns are found in data files, partition values and statistics.
+    pub fn mapping(&self) -> MappingMode {
+        column_mapping(self.protocol(), self.metadata())
+    }
+
+    /// What the table asks of the values of new rows.
+    pub fn rules(&self) -> Rules {
+        Rules::in_force(self.protocol(), &self.schema, &self.properties)
+    }
+
+    /// Physical names of the clustering columns, in order (see [`mapping`](crate::schema::mapping)).
     pub fn clustering_columns(&self) -> Vec<Vec<String>> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]

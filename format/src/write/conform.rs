@@ -38,7 +38,13 @@ impl Conformer {
     }
 
     pub(super) fn conform(&self, batch: &RecordBatch, schema: &StructType) -> Result<RecordBatch> {
-        let found = find_columns(batch, schema)?;
+        self.finish(self.adapt(batch, schema, &[])?, schema, batch.num_rows())
+    }
+
+    /// The batch's columns in the table's order and nullable types; those that it lacks are null. Only columns named in
+    /// `computed` may be missing though the table declares them NOT NULL.
+    pub(super) fn adapt(&self, batch: &RecordBatch, schema: &StructType, computed: &[&str]) -> Result<Vec<ArrayRef>> {
+        let found = find_columns(batch, schema, computed)?;
         let mut columns = Vec::with_capacity(schema.fields.len());
         for ((field, found), free) in schema.fields.iter().zip(found).zip(self.free.fields()) {
             columns.push(match found {
@@ -49,6 +55,23 @@ impl Conformer {
                 None => new_null_array(free.data_type(), batch.num_rows()),
             });
         }
+        Ok(columns)
+    }
+
+    /// Adapted columns as a batch, nulls wherever they are.
+    pub(super) fn loose(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.free), columns, &options)
+            .map_err(|e| Error::internal("adapted columns do not hold together").with_source(e))
+    }
+
+    /// The nullable type of the table's column at `position`.
+    pub(super) fn loose_type(&self, position: usize) -> ArrowType {
+        self.free.field(position).data_type().clone()
+    }
+
+    /// Adapted columns as rows of the table, nulls only where it allows them.
+    pub(super) fn finish(&self, columns: Vec<ArrayRef>, schema: &StructType, rows: usize) -> Result<RecordBatch> {
         check_nulls(schema, &columns)?;
         let strict = columns.iter().zip(self.strict.fields());
         let columns: Result<Vec<ArrayRef>> = strict
@@ -60,14 +83,14 @@ impl Conformer {
                 })
             })
             .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.strict), columns?, &options)
             .map_err(|e| Error::internal("a conformed batch does not hold together").with_source(e))
     }
 }
 
 /// Position in the batch of each of the table's columns.
-fn find_columns(batch: &RecordBatch, schema: &StructType) -> Result<Vec<Option<usize>>> {
+fn find_columns(batch: &RecordBatch, schema: &StructType, computed: &[&str]) -> Result<Vec<Option<usize>>> {
     let given = batch.schema_ref().fields();
     let mut used = vec![false; given.len()];
     let (mut found, mut missing) = (Vec::with_capacity(schema.fields.len()), Vec::new());
@@ -78,7 +101,7 @@ fn find_columns(batch: &RecordBatch, schema: &StructType) -> Result<Vec<Option<u
         })?;
         match at {
             Some(at) => used[at] = true,
-            None if !field.nullable => missing.push(field.name.as_str()),
+            None if !field.nullable && !computed.contains(&field.name.as_str()) => missing.push(field.name.as_str()),
             None => {}
         }
         found.push(at);

@@ -1,6 +1,7 @@
 //! Rows into data files: conformed to the schema, split by partition, encoded, measured.
 
 mod conform;
+mod enforce;
 mod layout;
 mod split;
 mod statistics;

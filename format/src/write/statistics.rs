@@ -15,13 +15,16 @@ use super::layout::Layout;
 use crate::action::stats::{ColumnStats, render};
 use crate::expr::{Scalar, compare};
 use crate::protocol::TableProperties;
-use crate::schema::{DataType, PrimitiveType, StructType};
+use crate::schema::mapping::physical_name;
+use crate::schema::{DataType, MappingMode, PrimitiveType, StructField, StructType};
 
 /// One leaf column that statistics are kept of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Leaf {
     /// Names from the top.
     path: Vec<String>,
+    /// The same as the statistics spell them.
+    physical: Vec<String>,
     /// Position in the table's schema, then in each struct below it.
     route: Vec<usize>,
     has_bounds: bool,
@@ -38,9 +41,9 @@ pub(super) fn leaves(
     let mut all = Vec::new();
     for &position in &layout.data {
         let field = &schema.fields[position];
-        collect(&field.data_type, &mut vec![field.name.clone()], &mut vec![position], &mut all);
+        collect(field, position, &mut Leaf::default(), properties.column_mapping, &mut all);
     }
-    let clusters = |leaf: &Leaf| clustering.iter().any(|path| is_under(&leaf.path, path));
+    let clusters = |leaf: &Leaf| clustering.iter().any(|path| is_under(&leaf.physical, path));
     match &properties.data_skipping_stats_columns {
         Some(named) => {
             all.retain(|leaf| clusters(leaf) || named.iter().any(|path| is_under(&leaf.path, &path.0)));
@@ -54,22 +57,25 @@ pub(super) fn leaves(
     all
 }
 
-fn collect(data_type: &DataType, path: &mut Vec<String>, route: &mut Vec<usize>, all: &mut Vec<Leaf>) {
-    if let DataType::Struct(inner) = data_type {
-        for (position, field) in inner.fields.iter().enumerate() {
-            path.push(field.name.clone());
-            route.push(position);
-            collect(&field.data_type, path, route, all);
-            route.pop();
-            path.pop();
+fn collect(field: &StructField, position: usize, outer: &mut Leaf, mode: MappingMode, all: &mut Vec<Leaf>) {
+    outer.path.push(field.name.clone());
+    outer.physical.push(physical_name(field, mode).to_owned());
+    outer.route.push(position);
+    match &field.data_type {
+        DataType::Struct(inner) => {
+            for (position, field) in inner.fields.iter().enumerate() {
+                collect(field, position, outer, mode, all);
+            }
         }
-        return;
+        other => {
+            let bare = |primitive: &PrimitiveType| matches!(primitive, PrimitiveType::Boolean | PrimitiveType::Binary);
+            let has_bounds = matches!(other, DataType::Primitive(primitive) if !bare(primitive));
+            all.push(Leaf { has_bounds, ..outer.clone() });
+        }
     }
-    let has_bounds = match data_type {
-        DataType::Primitive(primitive) => !matches!(primitive, PrimitiveType::Boolean | PrimitiveType::Binary),
-        _ => false,
-    };
-    all.push(Leaf { path: path.clone(), route: route.clone(), has_bounds });
+    outer.path.pop();
+    outer.physical.pop();
+    outer.route.pop();
 }
 
 fn is_under(leaf: &[String], named: &[String]) -> bool {
@@ -112,19 +118,19 @@ impl Collector {
         }
     }
 
-    /// The statistics as the log has them.
-    pub(super) fn render(self, leaves: &[Leaf]) -> String {
+    /// The statistics as the log has them, with bounds of texts cut to `prefix` characters.
+    pub(super) fn render(self, leaves: &[Leaf], prefix: usize) -> String {
         let columns: Vec<ColumnStats> = leaves
             .iter()
             .zip(self.columns)
             .map(|(leaf, bounds)| ColumnStats {
-                path: leaf.path.clone(),
+                path: leaf.physical.clone(),
                 min: bounds.min.map(|min| signed_zero(min, true)),
                 max: bounds.max.map(|max| signed_zero(max, false)),
                 null_count: bounds.null_count,
             })
             .collect();
-        render(self.rows, &columns)
+        render(self.rows, &columns, prefix)
     }
 }
 

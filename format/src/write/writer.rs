@@ -8,6 +8,7 @@ use arrow_select::take::take_record_batch;
 use futures::{StreamExt, stream};
 
 use super::conform::Conformer;
+use super::enforce::Enforcer;
 use super::layout::Layout;
 use super::split::split;
 use super::statistics::{Collector, Leaf, leaves};
@@ -15,8 +16,8 @@ use crate::action::Add;
 use crate::action::partition_value::{encode_path, format, hive_directory};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
-use crate::expr::scalar_at;
-use crate::protocol::TableProperties;
+use crate::expr::{EvaluatorRef, scalar_at};
+use crate::protocol::{Rules, TableProperties};
 use crate::schema::StructType;
 use crate::store::TableRoot;
 use crate::store::parquet::{ParquetOptions, ParquetWriter, compression};
@@ -54,10 +55,14 @@ pub struct WriteContext {
     pub row_group_rows: usize,
     /// Rows after which a page ends.
     pub page_rows: usize,
+    /// What the table asks of the values of new rows. Rows that were in the table before are not judged again.
+    pub rules: Rules,
+    /// Works out the SQL expressions of the rules; without it, a write that needs one is refused.
+    pub evaluator: Option<EvaluatorRef>,
 }
 
 impl WriteContext {
-    /// A context for new rows, with 256 MiB of memory.
+    /// A context for new rows, with 256 MiB of memory, no evaluator, and every rule that schema and properties hold.
     pub fn new(
         root: TableRoot,
         schema: Arc<StructType>,
@@ -67,6 +72,7 @@ impl WriteContext {
     ) -> Self {
         let clustering_columns = Vec::new();
         let ParquetOptions { row_group_rows, page_rows, .. } = ParquetOptions::default();
+        let rules = Rules::of(&schema, &properties);
         Self {
             root,
             schema,
@@ -78,6 +84,8 @@ impl WriteContext {
             clustering_columns,
             row_group_rows,
             page_rows,
+            rules,
+            evaluator: None,
         }
     }
 }
@@ -98,6 +106,7 @@ pub struct Written {
 pub struct DataWriter {
     context: WriteContext,
     conformer: Conformer,
+    enforcer: Enforcer,
     layout: Layout,
     leaves: Vec<Leaf>,
     options: ParquetOptions,
@@ -126,9 +135,14 @@ impl DataWriter {
     /// Prepares a write. Nothing is sent yet.
     ///
     /// # Errors
-    /// `Invalid` for impossible partition columns, `Unsupported` for a type or codec that is not written.
+    /// `Invalid` for impossible partition columns, `Unsupported` for a type or codec that is not written, and for rules
+    /// on new rows that nobody can judge (RUL-2).
     pub fn new(context: WriteContext) -> Result<Self> {
-        let layout = Layout::new(&context.schema, &context.partition_columns)?;
+        let rules = if context.data_change { context.rules.clone() } else { Rules::default() };
+        let enforcer =
+            Enforcer::new(rules, context.evaluator.clone()).map_err(|e| e.with_object(context.root.display()))?;
+        let mode = context.properties.column_mapping;
+        let layout = Layout::new(&context.schema, &context.partition_columns, mode)?;
         let codec = &context.properties.parquet_compression;
         Ok(Self {
             conformer: Conformer::new(&context.schema)?,
@@ -140,6 +154,7 @@ impl DataWriter {
                 ..ParquetOptions::default()
             },
             suffix: suffix(codec),
+            enforcer,
             layout,
             context,
             open: HashMap::new(),
@@ -167,7 +182,7 @@ impl DataWriter {
     }
 
     async fn take(&mut self, batch: RecordBatch) -> Result<()> {
-        let batch = self.conformer.conform(&batch, &self.context.schema)?;
+        let batch = self.enforcer.conform(&batch, &self.context.schema, &self.conformer)?;
         let columns: Vec<ArrayRef> =
             self.layout.partitions.iter().map(|partition| Arc::clone(batch.column(partition.position))).collect();
         let groups = split(&columns, batch.num_rows())?;
@@ -230,11 +245,12 @@ impl DataWriter {
                 self.close(&idle).await?;
             }
         }
-        let names = self.layout.partitions.iter().map(|partition| partition.name.as_str());
+        let names = self.layout.partitions.iter().map(|partition| partition.physical.as_str());
         let pairs: Vec<(&str, Option<&str>)> = names.zip(key.iter().map(Option::as_deref)).collect();
         let id = self.context.clock.new_id();
         let name = format!("part-{:05}-{id}.c000{}.parquet", self.sequence, self.suffix);
-        let relative = match directory(&pairs) {
+        let mapped = self.context.properties.column_mapping.is_on();
+        let relative = match if mapped { prefix(&pairs, id) } else { directory(&pairs) } {
             Some(directory) => format!("{directory}/{name}"),
             None => name,
         };
@@ -343,7 +359,7 @@ impl OpenFile {
             size,
             modification_time: context.clock.now_ms(),
             data_change: context.data_change,
-            stats: Some(self.statistics.render(leaves)),
+            stats: Some(self.statistics.render(leaves, context.properties.data_skipping_string_prefix)),
             ..Add::default()
         };
         Ok((self.sequence, add))
@@ -360,6 +376,12 @@ fn directory(pairs: &[(&str, Option<&str>)]) -> Option<String> {
     let directory = hive_directory(pairs);
     let fits = directory.len() <= DIRECTORY_BYTES && directory.split('/').all(|part| part.len() <= SEGMENT_BYTES);
     (!directory.is_empty() && fits).then_some(directory)
+}
+
+/// The directory of a file of a mapped, partitioned table: two random characters, since a directory named after columns
+/// would show names that were changed long ago.
+fn prefix(pairs: &[(&str, Option<&str>)], id: uuid::Uuid) -> Option<String> {
+    (!pairs.is_empty()).then(|| id.simple().to_string()[..2].to_owned())
 }
 
 /// The codec's part of a file name, as other writers spell it.

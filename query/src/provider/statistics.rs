@@ -10,7 +10,8 @@ use lake_format::action::partition_value;
 use lake_format::action::stats::Stats;
 use lake_format::expr::{ColumnBounds, ColumnPath, Scalar, compare};
 use lake_format::scan::{ScanFile, ScanPlan};
-use lake_format::schema::{DataType, PrimitiveType};
+use lake_format::schema::mapping::physical_name;
+use lake_format::schema::{DataType, PrimitiveType, widening};
 
 /// Of more files than this, only the row counts are looked at: an estimate may not cost more than it saves.
 const MOST_FILES: usize = 1_000;
@@ -53,12 +54,16 @@ fn rows(files: &[ScanFile]) -> Option<usize> {
 fn column(plan: &ScanPlan, field: &Field, files: &[ScanFile], stats: &[Option<Stats>]) -> ColumnStatistics {
     let Some(table_field) = plan.table_schema().field(field.name()) else { return ColumnStatistics::new_unknown() };
     let DataType::Primitive(primitive) = &table_field.data_type else { return ColumnStatistics::new_unknown() };
-    let path = ColumnPath::top(&table_field.name);
+    let key = physical_name(table_field, plan.mapping());
+    let (path, was_float) = (ColumnPath::top(key), widening::was_float(table_field));
     let mut all: Option<ColumnBounds> = None;
     for (file, stats) in files.iter().zip(stats) {
-        let bounds = match file.partition_values.get(&table_field.name) {
+        let bounds = match file.partition_values.get(key) {
             Some(value) => constant(value.as_deref(), primitive, file.num_records),
-            None => stats.as_ref().map(|stats| stats.bounds(&path, primitive)),
+            None => {
+                let bounds = stats.as_ref().map(|stats| stats.bounds(&path, primitive));
+                if was_float { bounds.map(ColumnBounds::of_narrower_floats) } else { bounds }
+            }
         };
         let Some(bounds) = bounds else { return ColumnStatistics::new_unknown() };
         all = Some(match all {

@@ -9,7 +9,9 @@ use lake_catalog_api::{ColumnRule, Contract, Detail, Layer};
 use lake_format::action::stats::Stats;
 use lake_format::action::{Action, Add};
 use lake_format::expr::{ColumnBounds, ColumnPath, Scalar};
-use lake_format::schema::{DataType, PrimitiveType, StructType};
+use lake_format::protocol::column_mapping;
+use lake_format::schema::mapping::physical_path;
+use lake_format::schema::{DataType, PrimitiveType};
 
 use super::head::TableHead;
 use columns::find;
@@ -118,7 +120,7 @@ fn silver(case: &Case<'_>, broken: &mut Vec<Detail>) {
     if files.is_empty() {
         return;
     }
-    for wanted in wanted_of(contract, &case.after.schema) {
+    for wanted in wanted_of(contract, case.after) {
         not_null(&wanted, case.after, &files, broken);
         range(&wanted, case.after, &files, broken);
     }
@@ -175,7 +177,8 @@ impl<'a> File<'a> {
     fn partition_value(&self, wanted: &Wanted<'_>, head: &TableHead) -> Option<Result<Scalar, ()>> {
         let [name] = wanted.path.0.as_slice() else { return None };
         head.metadata.partition_columns.iter().find(|column| *column == name)?;
-        let text = self.add.partition_values.get(name).and_then(Option::as_deref);
+        let key = wanted.physical.0.first().unwrap_or(name);
+        let text = self.add.partition_values.get(key).and_then(Option::as_deref);
         let DataType::Primitive(primitive) = wanted.data_type else { return Some(Err(())) };
         Some(lake_format::action::partition_value::parse(text, primitive).map_err(|_| ()))
     }
@@ -185,6 +188,8 @@ impl<'a> File<'a> {
 struct Wanted<'a> {
     /// As the schema spells it.
     path: ColumnPath,
+    /// As partition values and statistics spell it.
+    physical: ColumnPath,
     data_type: &'a DataType,
     not_null: bool,
     range: Option<Range>,
@@ -197,7 +202,10 @@ impl Wanted<'_> {
 }
 
 /// The rules of the contract, and those of the columns that the schema itself declares NOT NULL.
-fn wanted_of<'a>(contract: &[ColumnRule], schema: &'a StructType) -> Vec<Wanted<'a>> {
+fn wanted_of<'a>(contract: &[ColumnRule], head: &'a TableHead) -> Vec<Wanted<'a>> {
+    let schema = &*head.schema;
+    let mapping = column_mapping(&head.protocol, &head.metadata);
+    let physical = |path: &ColumnPath| physical_path(schema, mapping, &path.0).map_or_else(|| path.clone(), ColumnPath);
     let mut wanted: BTreeMap<Vec<String>, Wanted<'a>> = BTreeMap::new();
     for rule in contract {
         let Some((path, field)) = find(schema, &rule.name) else { continue };
@@ -207,13 +215,16 @@ fn wanted_of<'a>(contract: &[ColumnRule], schema: &'a StructType) -> Vec<Wanted<
             _ => None,
         };
         let not_null = rule.nullable == Some(false) || !field.nullable;
-        wanted.insert(path.0.clone(), Wanted { path, data_type, not_null, range });
+        let physical = physical(&path);
+        wanted.insert(path.0.clone(), Wanted { path, physical, data_type, not_null, range });
     }
     for field in schema.fields.iter().filter(|field| !field.nullable) {
         if matches!(field.data_type, DataType::Primitive(_)) {
             let path = ColumnPath::top(&field.name);
+            let physical = physical(&path);
             wanted.entry(path.0.clone()).or_insert(Wanted {
                 path,
+                physical,
                 data_type: &field.data_type,
                 not_null: true,
                 range: None,
@@ -258,7 +269,7 @@ fn not_null(wanted: &Wanted<'_>, head: &TableHead, files: &[File<'_>], broken: &
             Some(Ok(Scalar::Null)) => tally.add(|| "the partition value is null".to_owned()),
             Some(Ok(_)) => {}
             Some(Err(())) => tally.add(|| "the partition value is no value of the column's type".to_owned()),
-            None => match file.stats.as_ref().and_then(|stats| stats.null_count(&wanted.path)) {
+            None => match file.stats.as_ref().and_then(|stats| stats.null_count(&wanted.physical)) {
                 Some(0) => {}
                 Some(nulls) => tally.add(|| format!("{nulls} row(s) are null")),
                 None => tally.add(|| format!("NOT NULL is asked for, and {NO_PROOF}")),
@@ -280,7 +291,7 @@ fn range(wanted: &Wanted<'_>, head: &TableHead, files: &[File<'_>], broken: &mut
             }
             Some(Err(())) => tally.add(|| "the partition value is no value of the column's type".to_owned()),
             None => {
-                let bounds = file.stats.as_ref().map(|stats| stats.bounds(&wanted.path, primitive));
+                let bounds = file.stats.as_ref().map(|stats| stats.bounds(&wanted.physical, primitive));
                 let rounded = matches!(primitive, PrimitiveType::Timestamp | PrimitiveType::TimestampNtz);
                 let how = match bounds {
                     Some(bounds) => outside(&bounds, range, rounded),

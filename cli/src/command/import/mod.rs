@@ -517,9 +517,16 @@ async fn write(context: &Context, reference: &TableRef, args: &Args, plan: Plan,
                 None => Replace::All,
             };
             let overwrite_schema = args.overwrite_schema;
-            table.overwrite(&OverwriteOptions { merge_schema, overwrite_schema, replace, txn }, rows).await
+            table
+                .overwrite(
+                    &OverwriteOptions { merge_schema, overwrite_schema, replace, txn, ..OverwriteOptions::default() },
+                    rows,
+                )
+                .await
         }
-        (Some(mut table), _) => table.append(&AppendOptions { merge_schema, txn }, rows).await,
+        (Some(mut table), _) => {
+            table.append(&AppendOptions { merge_schema, txn, ..AppendOptions::default() }, rows).await
+        }
         (None, _) => {
             let options = CreateOptions {
                 schema: plan.schema,

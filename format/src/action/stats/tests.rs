@@ -189,6 +189,7 @@ fn writes_the_protocol_s_forms() {
             pair("far", Scalar::Date(3_000_000)),
             ColumnStats { path: vec!["list".into()], min: None, max: None, null_count: 0 },
         ],
+        32,
     );
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["numRecords"], json!(5));
@@ -204,12 +205,12 @@ fn writes_the_protocol_s_forms() {
         assert!(value["nullCount"][left_out].is_i64(), "{left_out}");
     }
     assert_eq!(value["nullCount"]["a"]["b"], json!(1));
-    assert_eq!(render(0, &[]), r#"{"numRecords":0,"minValues":{},"maxValues":{},"nullCount":{}}"#);
+    assert_eq!(render(0, &[], 32), r#"{"numRecords":0,"minValues":{},"maxValues":{},"nullCount":{}}"#);
 }
 
 #[test]
 fn long_text_is_cut_with_a_tie_breaker() {
-    let max = |text: &str| upper_prefix(text);
+    let max = |text: &str| upper_prefix(text, 32);
     let start = "x".repeat(32);
     assert_eq!(max(&start).as_deref(), Some(start.as_str()));
     assert_eq!(max(&format!("{start}a")), Some(format!("{start}\u{7F}")));
@@ -219,7 +220,7 @@ fn long_text_is_cut_with_a_tie_breaker() {
     assert_eq!(max(&format!("{start}\u{10FFFF}")), Some(format!("{start}\u{10FFFF}")));
     assert_eq!(max(&"\u{10FFFF}".repeat(64)), Some("\u{10FFFF}".repeat(64)));
     assert_eq!(max(&"\u{10FFFF}".repeat(65)), None);
-    let text = render(1, &[pair("s", Scalar::String("é".repeat(100)))]);
+    let text = render(1, &[pair("s", Scalar::String("é".repeat(100)))], 32);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["minValues"]["s"], json!("é".repeat(32)));
     assert_eq!(value["maxValues"]["s"], json!("é".repeat(32) + "\u{10FFFF}"));
@@ -252,7 +253,7 @@ proptest! {
     #[test]
     fn what_we_write_bounds_what_it_was_made_of((value, data_type) in any_value(), name in ".{1,4}") {
         let columns = [ColumnStats { path: vec![name.clone()], min: Some(value.clone()), max: Some(value.clone()), null_count: 2 }];
-        let stats = Stats::parse(&render(7, &columns)).unwrap();
+        let stats = Stats::parse(&render(7, &columns, 32)).unwrap();
         let bounds = stats.bounds(&ColumnPath(vec![name]), &data_type);
         prop_assert_eq!((bounds.num_records, bounds.null_count), (Some(7), Some(2)));
         let min = bounds.min.expect("a minimum");
@@ -283,4 +284,13 @@ proptest! {
             let _ = stats.bounds(&path("a"), &PrimitiveType::Timestamp);
         }
     }
+}
+
+#[test]
+fn the_prefix_of_texts_can_be_set() {
+    let text = render(1, &[pair("s", Scalar::String("abcdefgh".into()))], 3);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&value["minValues"]["s"], &value["maxValues"]["s"]), (&json!("abc"), &json!("abc\u{7f}")));
+    let text = render(1, &[pair("s", Scalar::String("ab".into()))], 3);
+    assert!(text.contains(r#""maxValues":{"s":"ab"}"#), "{text}");
 }

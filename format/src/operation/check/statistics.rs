@@ -10,17 +10,14 @@ use crate::action::stats::Stats;
 use crate::error::Result;
 use crate::expr::{ColumnPath, CompareOp, Predicate, Scalar, evaluate};
 use crate::scan::{ReadOptions, ScanPlan};
+use crate::schema::mapping::physical_name;
+use crate::schema::widening::was_float;
 use crate::schema::{DataType, PrimitiveType, StructField, StructType};
 use crate::snapshot::Snapshot;
 
 /// The name of a column in data files and statistics.
 pub(super) fn physical(snapshot: &Snapshot, field: &StructField) -> String {
-    let mode = snapshot.metadata().configuration.get("delta.columnMapping.mode");
-    let name = field.metadata.get("delta.columnMapping.physicalName").and_then(serde_json::Value::as_str);
-    match (mode.map(String::as_str), name) {
-        (Some("name" | "id"), Some(name)) => name.to_owned(),
-        _ => field.name.clone(),
-    }
+    physical_name(field, snapshot.mapping()).to_owned()
 }
 
 /// What the statistics say of one column, as conditions that no row may meet.
@@ -113,6 +110,7 @@ fn claims_of(
             DataType::Struct(inner) => claims_of(snapshot, inner, stats, logical, stored, claims),
             DataType::Primitive(primitive) => {
                 let bounds = stats.bounds(&ColumnPath(stored.clone()), primitive);
+                let bounds = if was_float(field) { bounds.of_narrower_floats() } else { bounds };
                 let column = ColumnPath(logical.clone());
                 let compare = |op, value: Option<Scalar>| {
                     let value = value.filter(|value| !value.is_null())?;
