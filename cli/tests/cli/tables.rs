@@ -52,7 +52,7 @@ fn a_table_that_can_not_be() {
         .lake(&["create", "./t", "--schema", "`a b` int"])
         .lake(&["create", "./t", "--schema", "a int", "--partition-by", "b"])
         .lake(&["create", "./t", "--schema", "a int", "--partition-by", "a"])
-        .lake(&["create", "./t", "--schema", "a int", "--property", "delta.enableDeletionVectors=true"])
+        .lake(&["create", "./t", "--schema", "a int", "--property", "delta.enableIcebergCompatV2=true"])
         .lake(&["create", "./t", "--schema", "a int", "--property", "delta.checkpointInterval=never"])
         .lake(&["create", "./t", "--schema", "a int", "--owner", "me"])
         .lake(&["create", "./t", "--schema-file", "schema.json"])
