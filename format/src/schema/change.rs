@@ -128,7 +128,7 @@ fn add(schema: &mut StructType, parent: &[String], field: &StructField, position
 
 fn insert(siblings: &mut StructType, field: StructField, position: &Position) -> Result<()> {
     if let Some(there) = siblings.field(&field.name) {
-        return Err(taken(&there.name, &[field.name.clone()]));
+        return Err(taken(&there.name, std::slice::from_ref(&field.name)));
     }
     place(siblings, field, position)
 }
@@ -139,7 +139,7 @@ fn place(siblings: &mut StructType, field: StructField, position: &Position) -> 
         Position::First => 0,
         Position::After(name) => match siblings.index_of(name) {
             Some(at) => at + 1,
-            None => return Err(missing(name, &[name.clone()])),
+            None => return Err(missing(name, std::slice::from_ref(name))),
         },
     };
     siblings.fields.insert(at, field);

@@ -65,7 +65,8 @@ fn a_damaged_mapping_is_named() {
         let DataType::Struct(inner) = &mut schema.fields[1].data_type else { unreachable!() };
         change(&mut inner.fields[1]);
     };
-    let broken: [(&dyn Fn(&mut StructField), MappingMode); 4] = [
+    type Damage<'a> = (&'a dyn Fn(&mut StructField), MappingMode);
+    let broken: [Damage<'_>; 4] = [
         (&|field| drop(field.metadata.remove(PHYSICAL_NAME)), MappingMode::Name),
         (&|field| drop(field.metadata.insert(PHYSICAL_NAME.into(), "p3".into())), MappingMode::Name),
         (&|field| drop(field.metadata.remove(ID)), MappingMode::Id),
