@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
-use lake_format::schema::parse_declaration;
+use lake_format::schema::{DataType, Position as Place, PrimitiveType, SchemaChange, StructType, parse_declaration};
 use lake_format::{Error, Result, Table, WriteOutcome};
 
 use super::report;
@@ -181,8 +181,8 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
 async fn apply(change: Change, table: &mut Table) -> Result<WriteOutcome> {
     match change {
         Change::AddColumn { columns, position } => {
-            refuse_position(&position)?;
-            table.add_columns(parse_declaration(&columns.join(", "))?.fields).await
+            let changes = additions(&columns, &position, table.snapshot().schema())?;
+            table.alter_schema(&changes).await
         }
         Change::SetProperty { properties } => {
             let changes: BTreeMap<_, _> = properties.into_iter().map(|(key, value)| (key, Some(value))).collect();
@@ -192,9 +192,32 @@ async fn apply(change: Change, table: &mut Table) -> Result<WriteOutcome> {
             let changes: BTreeMap<_, _> = properties.into_iter().map(|key| (key, None)).collect();
             table.set_properties(&changes).await
         }
-        Change::RenameColumn { .. } => Err(not_done("renaming a column")),
-        Change::DropColumn { .. } => Err(not_done("dropping a column")),
-        Change::AlterColumn { .. } => Err(not_done("altering a column")),
+        Change::RenameColumn { column, name } => {
+            let path = path(&column, table.snapshot().schema());
+            table.alter_schema(&[SchemaChange::Rename { path, name }]).await
+        }
+        Change::DropColumn { columns } => {
+            let drop = |column: &String| SchemaChange::Drop { path: path(column, table.snapshot().schema()) };
+            let changes: Vec<SchemaChange> = columns.iter().map(drop).collect();
+            table.alter_schema(&changes).await
+        }
+        Change::AlterColumn { column, data_type, drop_not_null, comment, position } => {
+            if comment.is_some() {
+                return Err(not_done("changing a comment"));
+            }
+            let path = path(&column, table.snapshot().schema());
+            let mut changes = Vec::new();
+            if let Some(data_type) = data_type {
+                changes.push(SchemaChange::Widen { path: path.clone(), to: primitive(&data_type)? });
+            }
+            if drop_not_null {
+                changes.push(SchemaChange::DropNotNull { path: path.clone() });
+            }
+            if position.first || position.after.is_some() {
+                changes.push(SchemaChange::Move { path, position: position.place() });
+            }
+            table.alter_schema(&changes).await
+        }
         Change::AddFeature { features } => {
             let directive = |name: String| (format!("delta.feature.{name}"), Some("supported".to_owned()));
             table.set_properties(&features.into_iter().map(directive).collect()).await
@@ -202,8 +225,53 @@ async fn apply(change: Change, table: &mut Table) -> Result<WriteOutcome> {
     }
 }
 
-fn refuse_position(position: &Position) -> Result<()> {
-    if position.first || position.after.is_some() { Err(not_done("placing a column")) } else { Ok(()) }
+impl Position {
+    fn place(&self) -> Place {
+        match &self.after {
+            // Among siblings the last part of a path is enough.
+            Some(after) => Place::After(after.rsplit('.').next().unwrap_or(after).to_owned()),
+            None if self.first => Place::First,
+            None => Place::Last,
+        }
+    }
+}
+
+/// The parts of a column's path; a column whose own name has dots is meant as it is.
+fn path(column: &str, schema: &StructType) -> Vec<String> {
+    match schema.field(column) {
+        Some(_) => vec![column.to_owned()],
+        None => column.split('.').map(str::to_owned).collect(),
+    }
+}
+
+/// The columns declared, in the order in which they are given.
+fn additions(columns: &[String], position: &Position, schema: &StructType) -> Result<Vec<SchemaChange>> {
+    let mut place = position.place();
+    let mut changes = Vec::new();
+    for column in columns {
+        let declared = column.trim();
+        let (name, rest) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
+        let (parent, text) = match name.rsplit_once('.') {
+            Some((parent, name)) => (path(parent, schema), format!("{name} {rest}")),
+            None => (Vec::new(), declared.to_owned()),
+        };
+        for field in parse_declaration(&text)?.fields {
+            let next = field.name.clone();
+            changes.push(SchemaChange::Add { parent: parent.clone(), field, position: place.clone() });
+            if place != Place::Last {
+                place = Place::After(next);
+            }
+        }
+    }
+    Ok(changes)
+}
+
+fn primitive(text: &str) -> Result<PrimitiveType> {
+    let fields = parse_declaration(&format!("c {text}"))?.fields;
+    match fields.first().map(|field| &field.data_type) {
+        Some(DataType::Primitive(primitive)) if fields.len() == 1 => Ok(*primitive),
+        _ => Err(Error::unsupported("only columns without parts can take a wider type").with_object(text.to_owned())),
+    }
 }
 
 fn not_done(what: &str) -> Error {

@@ -81,7 +81,7 @@ pub struct Args {
 /// Runs `lake create`.
 pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let reference = context.writable(&args.table)?;
-    super::refuse_profile(args.table_profile)?;
+    let profile = super::profile_for(args.table_profile, &reference.place)?;
     let governance = Governance {
         owner: args.owner.clone(),
         upstreams: args.upstream.clone(),
@@ -98,6 +98,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         partition_columns: args.partition_by.clone(),
         properties: args.property.iter().cloned().collect(),
         description: args.description.clone(),
+        profile,
         ..CreateOptions::default()
     };
     let created = context.resolver().create_empty(&reference.place, options, governance).await;

@@ -141,14 +141,17 @@ pub async fn run(command: Command, global: &Global) -> Result<(), CliError> {
     }
 }
 
-/// Refuses a profile that tables can't be created with.
-fn refuse_profile(profile: Option<TableProfile>) -> lake_format::Result<()> {
-    match profile {
-        Some(profile @ TableProfile::Modern) => Err(lake_format::Error::unsupported(format!(
-            "tables of the profile {:?} are not created by this version of Lake",
-            profile.name()
-        ))
-        .with_hint("nothing was written; leave --profile out, or use compatible")),
-        _ => Ok(()),
+/// What a new table at `place` is to use of the protocol.
+///
+/// # Errors
+/// `Unsupported` for a catalog's table: its server decides.
+fn profile_for(profile: Option<TableProfile>, place: &lake_query::Place) -> lake_format::Result<lake_format::Profile> {
+    match (profile, place) {
+        (Some(profile @ TableProfile::Modern), lake_query::Place::Name { .. }) => {
+            let message = format!("a catalog's table can't be created with the profile {:?}", profile.name());
+            Err(lake_format::Error::unsupported(message).with_hint("nothing was written; leave --profile out"))
+        }
+        (Some(TableProfile::Modern), _) => Ok(lake_format::Profile::Modern),
+        _ => Ok(lake_format::Profile::Compatible),
     }
 }

@@ -248,7 +248,6 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
 
 /// Refuses flags that make no sense together before anything is read.
 fn check_together(args: &Args) -> Result<()> {
-    super::refuse_profile(args.table_profile)?;
     if args.overwrite_where.is_some() && args.mode != Mode::Overwrite {
         return Err(Error::invalid("--overwrite-where needs --mode overwrite"));
     }
@@ -533,6 +532,7 @@ async fn write(context: &Context, reference: &TableRef, args: &Args, plan: Plan,
                 partition_columns: args.partition_by.clone(),
                 properties: args.property.iter().cloned().collect::<BTreeMap<_, _>>(),
                 txn,
+                profile: super::profile_for(args.table_profile, &reference.place)?,
                 ..CreateOptions::default()
             };
             context.resolver().create(&reference.place, options, rows).await
