@@ -16,12 +16,16 @@ const COMMITS: u64 = 14;
 
 /// A table of 15 versions with one file each, checkpoint at 10.
 async fn table() -> TableRoot {
+    table_with(&[]).await
+}
+
+async fn table_with(properties: &[(&str, &str)]) -> TableRoot {
     let root = TableRoot::in_memory("t").expect("root");
     let clock = SystemClock::shared();
     let options = CreateOptions {
         schema: parse_declaration("id long, day date").expect("schema"),
         partition_columns: vec!["day".into()],
-        properties: [("owner".to_owned(), "me".to_owned())].into(),
+        properties: properties.iter().chain(&[("owner", "me")]).map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
         description: Some("it".into()),
         ..Default::default()
     };
@@ -204,3 +208,4 @@ async fn history_is_newest_first_and_bounded() {
 }
 
 mod cost;
+mod forms;
