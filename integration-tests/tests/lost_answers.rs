@@ -15,8 +15,8 @@ use lake_format::scan::ReadOptions;
 use lake_format::schema::parse_declaration;
 use lake_format::transaction::LogCommitter;
 use lake_format::{
-    AppendOptions, At, ClockRef, CreateOptions, ErrorKind, Input, OverwriteOptions, Result, ScanRequest, Snapshot,
-    SystemClock, TableRoot, WriteOutcome,
+    AppendOptions, At, Clock, ClockRef, CreateOptions, ErrorKind, Input, OverwriteOptions, Result, ScanRequest,
+    Snapshot, SystemClock, TableRoot, WriteOutcome,
 };
 use lake_testkit::{Delay, Failure, Fault, Faults, FaultyStore, Gate, Op, Rule};
 use object_store::memory::InMemory;
@@ -130,7 +130,7 @@ async fn wrong(verb: Verb, fault: Fault, rival: Option<Verb>) -> Option<String> 
     bench.faults.add(Rule::new(fault).on(Op::Put).path("_delta_log/*.json").nth(1).hold_after(&gate));
     let ours = tokio::spawn(async move { verb.run(&base, OURS).await });
     while bench.faults.total_fired() == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        SystemClock.sleep(Duration::from_millis(1)).await;
     }
     if !matches!(fault, Fault::HangBefore | Fault::HangAfter) {
         gate.reached(1).await;
@@ -141,7 +141,7 @@ async fn wrong(verb: Verb, fault: Fault, rival: Option<Verb>) -> Option<String> 
     }
     gate.open();
     let answer = ours.await.expect("a writer never panics");
-    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    SystemClock.sleep(Duration::from_secs(3_600)).await;
     bench.faults.settle().await;
 
     let newest = bench.load(&bench.truth, At::Latest).await.version();
@@ -210,12 +210,12 @@ async fn an_unknown_outcome_is_decided_by_the_next_commit() {
         let token = unresolved.token();
         assert_eq!(settle(&bench.truth, &token).await.expect("settled"), Settlement::Open, "COM-12");
         if late {
-            tokio::time::sleep(Duration::from_secs(2_000)).await;
+            SystemClock.sleep(Duration::from_secs(2_000)).await;
             assert_eq!(settle(&bench.truth, &token).await.expect("settled"), Settlement::Landed(2), "COM-12");
             assert_eq!(bench.rows(2).await, Rows::from([FIRST, OURS]), "COM-4: its files were kept");
         } else {
             Verb::Append.run(&bench.load(&bench.truth, At::Latest).await, RIVALS).await.expect("the next commit");
-            tokio::time::sleep(Duration::from_secs(2_000)).await;
+            SystemClock.sleep(Duration::from_secs(2_000)).await;
             assert_eq!(settle(&bench.truth, &token).await.expect("settled"), Settlement::Never, "COM-12");
             assert_eq!(bench.rows(2).await, Rows::from([FIRST, RIVALS]));
         }

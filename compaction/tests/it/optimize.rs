@@ -249,7 +249,7 @@ async fn a_damaged_or_missing_file_stops_the_run_and_nothing_stays_behind() {
 async fn a_bin_does_not_grow_past_the_target() {
     let place = Place::new();
     let mut table = place.table(&pieces(12, 300), &[], &[]).await;
-    let one = table.snapshot().files().await.expect("files").iter().nth(0).expect("a file").size as u64;
+    let one = table.snapshot().files().await.expect("files").iter().next().expect("a file").size as u64;
     let target = one * 4 + one / 2;
     let before = rows(table.snapshot()).await;
     let report = done(&mut table, &OptimizeOptions { policy: small(target), ..OptimizeOptions::default() }).await;

@@ -191,7 +191,7 @@ async fn a_file_that_can_not_be_deleted_is_reported_and_the_rest_goes() {
     let place = Place::new();
     let mut table = place.table(&[ids(0, 10), ids(10, 20), ids(20, 30)], &[], &[]).await;
     let victim = table.snapshot().files().await.expect("files").iter().nth(1).expect("a file").path.clone();
-    let gone = table.snapshot().files().await.expect("files").iter().nth(0).expect("a file").path.clone();
+    let gone = table.snapshot().files().await.expect("files").iter().next().expect("a file").path.clone();
     done(&mut table, &OptimizeOptions::default()).await;
     place.clock.forward(8 * DAY_MS);
     place.faults.add(Rule::new(Fault::ErrorBefore(Failure::PermissionDenied)).on(Op::Delete).path(&victim));

@@ -37,7 +37,7 @@ async fn delete(table: &mut Table, at: usize, gone: impl IntoIterator<Item = u64
     let vector: DeletionVector = gone.into_iter().collect();
     let snapshot = Arc::clone(table.snapshot());
     let descriptor = if stored {
-        let mut file = VectorFile::new("", Uuid::now_v7());
+        let mut file = VectorFile::new("", place.clock.new_id());
         let descriptor = file.push(&vector).expect("small");
         write_deletion_vectors(snapshot.root(), file).await.expect("written");
         descriptor

@@ -212,7 +212,7 @@ async fn key_columns_get_statistics_wherever_they_stand() {
         .await
         .expect("files")
         .iter()
-        .nth(0)
+        .next()
         .expect("a file")
         .stats
         .clone()

@@ -173,7 +173,7 @@ fn expected(known: &Known, found: &[Leaf], predicate: &Predicate, twice: bool) -
 /// What pruning left out, for some of the cases.
 async fn saved(known: &Known, request: &ScanRequest, case: u64) -> Tally {
     let mut tally = Tally { cases: 1, ..Tally::default() };
-    if case % 25 == 0 {
+    if case.is_multiple_of(25) {
         let plan = known.snapshot.plan_scan(request).await.expect("plan");
         tally.files_skipped = plan.pruning.skipped_by_partition + plan.pruning.skipped_by_statistics;
         let loose = ReadOptions { exact_filter: false, ..ReadOptions::default() };

@@ -207,11 +207,15 @@ pub fn truth(predicate: &Predicate, leaves: &[Leaf], row: usize) -> Option<bool>
 }
 
 fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    answers.fold(Some(false), |all, one| match (all, one) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (None, _) | (_, None) => None,
-        _ => Some(false),
-    })
+    let mut unknown = false;
+    for answer in answers {
+        match answer {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => unknown = true,
+        }
+    }
+    (!unknown).then_some(false)
 }
 
 fn passes(op: CompareOp, value: &Scalar, literal: &Scalar) -> Option<bool> {

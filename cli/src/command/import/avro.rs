@@ -27,9 +27,12 @@ const BATCH_ROWS: u64 = 8192;
 const SYNC_BYTES: usize = 16;
 const MAGIC: &[u8] = b"Obj\x01";
 
+/// The bytes of a file, as they come.
+type Source = BufReader<Box<dyn Read + Send>>;
+
 /// An Avro file whose header was read.
 pub struct AvroFile {
-    reader: Reader<BufReader<Plain<BufReader<Box<dyn Read + Send>>>>>,
+    reader: Reader<BufReader<Plain<Source>>>,
     name: String,
 }
 

@@ -19,6 +19,11 @@ const HEADER_BYTES: u32 = 64 << 20;
 const BATCH_BYTES: i64 = 1 << 30;
 const CONTINUES: [u8; 4] = [0xff; 4];
 const MAGIC: &[u8] = b"ARROW1";
+/// Words of four bytes between the mark and the first message, at most, and one.
+const PADDING_WORDS: usize = 15;
+
+/// Places and lengths of the buffers in a message's body.
+type Buffers = Vec<(usize, usize)>;
 
 /// Arrow data whose schema was read. A file holds the same messages as a stream, between two marks and before a list
 /// of their places, which is not needed.
@@ -51,7 +56,13 @@ impl ArrowFile {
             if opened.take(4)?[..2] != MAGIC[4..] {
                 return Err(opened.damaged("the file does not begin as an Arrow file does"));
             }
-            start = opened.take(4)?;
+            // The mark is padded to a multiple of 8 bytes, or of 64.
+            for _ in 0..PADDING_WORDS {
+                start = opened.take(4)?;
+                if start != [0; 4] {
+                    break;
+                }
+            }
             opened.is_file = true;
         }
         opened.decoder.decode(&mut Buffer::from_vec(CONTINUES.to_vec())).map_err(|e| opened.damaged(&e.to_string()))?;
@@ -123,7 +134,7 @@ impl ArrowFile {
     }
 
     /// The length of a message's body and, where it is compressed, the places of its buffers.
-    fn checked(&self, header: &[u8]) -> Result<(u64, Option<Vec<(usize, usize)>>)> {
+    fn checked(&self, header: &[u8]) -> Result<(u64, Option<Buffers>)> {
         let message = root_as_message(header).map_err(|error| self.damaged(&error.to_string()))?;
         let body = message.bodyLength();
         let bytes = u64::try_from(body).ok().filter(|bytes| *bytes <= self.left);
@@ -256,9 +267,12 @@ mod tests {
 
     #[test]
     fn files_and_streams_give_their_rows() {
+        // A file has one dictionary for all its batches.
+        let whole = batch(1000);
+        let batches = [whole.clone(), whole.slice(0, 0), whole.slice(7, 5)];
         for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
             for file in [true, false] {
-                assert_eq!(read(&written(file, compression, &[batch(1000), batch(0), batch(5)])).expect("rows"), 1005);
+                assert_eq!(read(&written(file, compression, &batches)).expect("rows"), 1005);
                 assert_eq!(read(&written(file, compression, &[])).expect("no rows"), 0);
             }
         }
