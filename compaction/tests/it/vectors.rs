@@ -11,7 +11,6 @@ use lake_format::operation::{Input, OverwriteOptions};
 use lake_format::store::write_deletion_vectors;
 use lake_format::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, transact};
 use lake_format::{At, ErrorKind, Table};
-use uuid::Uuid;
 
 use crate::support::{DAY_MS, Place, append, batch, commit_lines, done, rows};
 
@@ -37,7 +36,7 @@ async fn delete(table: &mut Table, at: usize, gone: impl IntoIterator<Item = u64
     let vector: DeletionVector = gone.into_iter().collect();
     let snapshot = Arc::clone(table.snapshot());
     let descriptor = if stored {
-        let mut file = VectorFile::new("", place.clock.new_id());
+        let mut file = VectorFile::new("", snapshot.clock().new_id());
         let descriptor = file.push(&vector).expect("small");
         write_deletion_vectors(snapshot.root(), file).await.expect("written");
         descriptor
