@@ -53,6 +53,7 @@ pub const ROOMS: &[(&str, Rooms)] = &[
         Rooms::Stairs(&[
             "error",
             "clock",
+            "planted",
             "schema",
             "expr",
             "action",
@@ -88,7 +89,7 @@ pub const ROOMS: &[(&str, Rooms)] = &[
 
 /// Rooms that do no I/O: functions of values, tested without a runtime.
 pub const PURE_ROOMS: &[(&str, &[&str])] = &[
-    ("format", &["error", "schema", "expr", "action", "protocol", "replay", "conflict"]),
+    ("format", &["error", "planted", "schema", "expr", "action", "protocol", "replay", "conflict"]),
     ("compaction", &["policy", "plan"]),
 ];
 

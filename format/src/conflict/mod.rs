@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use crate::action::{Action, Add, CommitInfo, Metadata, Protocol};
 use crate::error::{Error, Result};
+use crate::planted::{Defect, planted};
 use crate::protocol::{IsolationLevel, ROW_TRACKING_DOMAIN};
 use crate::replay::FileKey;
 use crate::schema::StructType;
@@ -95,16 +96,22 @@ pub fn overlap(mine: Mine<'_>, ground: Ground<'_>, winner: &[Action]) -> Option<
     {
         return found("CON-9", &what, None);
     }
-    if winner.iter().any(|action| matches!(action, Action::Metadata(_))) {
+    if winner.iter().any(|action| matches!(action, Action::Metadata(_))) && !planted(Defect::SharedDescriptions) {
         return found("CON-5", "changed the table's schema or properties", None);
     }
-    if let Some(domain) = shared_domain(mine.actions, winner) {
+    if let Some(domain) = shared_domain(mine.actions, winner)
+        && !planted(Defect::SharedDomains)
+    {
         return found("CON-6", "changed the same domain", Some(domain));
     }
-    if let Some(app) = shared_app(mine, winner) {
+    if let Some(app) = shared_app(mine, winner)
+        && !planted(Defect::SharedApplications)
+    {
         return found("CON-6", "wrote for the same application", Some(app));
     }
-    if let Some(add) = added_where_read(mine, ground, winner) {
+    if let Some(add) = added_where_read(mine, ground, winner)
+        && !planted(Defect::UnseenAdds)
+    {
         let rule = if *mine.reads == Reads::WholeTable { "CON-2" } else { "CON-7" };
         return found(rule, "added files to what was read", Some(&add.path));
     }
@@ -119,7 +126,7 @@ pub fn overlap(mine: Mine<'_>, ground: Ground<'_>, winner: &[Action]) -> Option<
         return found(rule, "removed a file that was read", Some(path));
     }
     let my_removes: HashSet<String> = mine.actions.iter().filter_map(removed_path).collect();
-    let (_, path) = removed().find(|(key, _)| my_removes.contains(key.path()))?;
+    let (_, path) = removed().find(|(key, _)| my_removes.contains(key.path()) && !planted(Defect::DoubleRemoves))?;
     found("CON-4", "removed a file that this operation replaces", Some(path))
 }
 

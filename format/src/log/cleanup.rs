@@ -8,6 +8,7 @@ use super::checkpoint::read_head;
 use super::path::{LogPath, SIDECARS};
 use super::times::Timekeeping;
 use crate::error::{Error, Result};
+use crate::planted::{Defect, planted};
 use crate::store::{ObjectInfo, TableRoot};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -51,6 +52,7 @@ pub async fn clean_up(root: &TableRoot, rules: CleanUpRules) -> Result<CleanedUp
     let cutoff_ms = midnight(midnight_ms.saturating_sub(rules.retention_ms));
     let log = Log::list(root, cutoff_ms).await?;
     let old = rules.timekeeping.newest_at(root, &log.contiguous(), cutoff_ms).await?;
+    let old = if planted(Defect::NoRetention) { old.map(|_| u64::MAX) } else { old };
     let Some((checkpoint, files)) = old.and_then(|old| log.newest_checkpoint(old)) else {
         return Ok(CleanedUp::default());
     };
@@ -205,9 +207,11 @@ impl Log {
     /// What the checkpoint at `version` stands for: commits first, oldest first, and checkpoints last, so that no version
     /// is left that looks whole and is not.
     fn superseded_by(&self, version: u64) -> Vec<ObjectInfo> {
-        let mut gone: Vec<ObjectInfo> = self.commits.range(..version).map(|(_, object)| object.clone()).collect();
+        let commits_end = version + u64::from(planted(Defect::OneCommitTooMany));
+        let mut gone: Vec<ObjectInfo> = self.commits.range(..commits_end).map(|(_, object)| object.clone()).collect();
         gone.extend(self.compacted.range(..=version).flat_map(|(_, objects)| objects.clone()));
         gone.extend(self.checksums.range(..version).map(|(_, object)| object.clone()));
+        let version = version + u64::from(planted(Defect::NoCheckpointLeft));
         let mut checkpoints: Vec<(u64, ObjectInfo)> = Vec::new();
         checkpoints.extend(self.classic.range(..version).map(|(&at, object)| (at, object.clone())));
         checkpoints.extend(self.uuid.range(..version).flat_map(|(&at, all)| all.iter().map(move |o| (at, o.clone()))));

@@ -1,6 +1,6 @@
 //! Which files make up a version: the listing, cut into a segment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 
@@ -87,6 +87,32 @@ pub fn checkpoints(files: &[LogFile], at: u64) -> Vec<(u64, Vec<ObjectInfo>)> {
         (parts.len() == wanted).then(|| (version, parts.into_values().collect()))
     };
     parts.into_iter().rev().filter_map(complete).collect()
+}
+
+/// Whether the commit of `version` belongs to the log that `files` lists from the version before it on: what it stands on is
+/// there, and no version above it is missing. Where log clean-up has freed a name, a late writer can create it again; such
+/// a file is no version of the table (COM-14).
+pub fn is_linked(files: &[LogFile], version: u64) -> bool {
+    let stood_on = |file: &LogFile| match file.meaning {
+        LogPath::Commit { version: found } | LogPath::Checkpoint { version: found } => found + 1 == version,
+        LogPath::UuidCheckpoint { version: found } | LogPath::CheckpointPart { version: found, .. } => {
+            found + 1 == version
+        }
+        _ => false,
+    };
+    if version > 0 && !files.iter().any(stood_on) {
+        return false;
+    }
+    let above: BTreeSet<u64> = files
+        .iter()
+        .filter_map(|file| match file.meaning {
+            LogPath::Commit { version: found } => Some(found),
+            LogPath::Compacted { .. } | LogPath::Checksum { .. } => None,
+            ref checkpoint => Some(checkpoint.version()),
+        })
+        .filter(|found| *found > version)
+        .collect();
+    (version + 1..).zip(above).all(|(expected, found)| expected == found)
 }
 
 /// The commits of a listing, by version, and what stands in for missing ones.

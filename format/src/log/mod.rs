@@ -13,6 +13,6 @@ pub use cleanup::{CleanUpRules, CleanedUp, clean_up};
 pub use commit::{
     ACTION_COUNT_KEY, CommitBody, CommitRecord, Settled, Wanted, parse_commit, read_commit, stream_commit, write_commit,
 };
-pub use list::{LogFile, LogSegment, TailFile, checkpoints, list_log};
+pub use list::{LogFile, LogSegment, TailFile, checkpoints, is_linked, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};
 pub use times::{Timekeeping, in_commit_ms, rising};

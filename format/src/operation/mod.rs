@@ -37,6 +37,7 @@ use crate::action::{Action, Metadata};
 use crate::clock::ClockRef;
 use crate::error::{ErrorKind, Result};
 use crate::expr::EvaluatorRef;
+use crate::planted::{Defect, planted};
 use crate::protocol::TableProperties;
 use crate::schema::mapping::{self, MAX_ID_PROPERTY};
 use crate::schema::{MappingMode, StructType};
@@ -194,7 +195,12 @@ async fn commit_written(
         Err(error) => Err(error),
     };
     let error = match committed {
-        Ok(outcome) => return Ok(report(outcome, written, written.adds.len() as u64, removed)),
+        Ok(outcome) => {
+            if planted(Defect::DiscardedUnknown) && matches!(outcome, Outcome::Unknown(_)) {
+                discard(&root, written).await;
+            }
+            return Ok(report(outcome, written, written.adds.len() as u64, removed));
+        }
         Err(error) => error,
     };
     discard(&root, written).await;

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::log::{LogPath, list_log, read_commit};
+use crate::log::{LogPath, is_linked, list_log, read_commit};
+use crate::planted::{Defect, planted};
 use crate::store::TableRoot;
 
 /// What is known of a commit.
@@ -16,7 +17,8 @@ pub enum Settlement {
     /// It is no version yet, but may become one: a put can arrive late. While no other commit takes the version that it
     /// wanted, nobody can tell; the next commit of any writer decides.
     Open,
-    /// The version that it wanted was taken, but is no longer in the log: log clean-up has removed it.
+    /// The version that it wanted was taken, but log clean-up has removed it, or what would tell whether a file of that
+    /// name is the table's (COM-14).
     Forgotten,
 }
 
@@ -39,11 +41,16 @@ pub async fn settle(root: &TableRoot, token: &str) -> Result<Settlement> {
         LogPath::Commit { version: found } => *found > version,
         other => other.version() >= version,
     };
-    let passed = list_log(root, version).await?.iter().any(|file| passed(&file.meaning));
+    let files = list_log(root, version.saturating_sub(1)).await?;
+    let passed = files.iter().filter(|file| file.meaning.version() >= version).any(|file| passed(&file.meaning));
     let holder = read_commit(root, version).await?;
     Ok(match holder {
-        Some(record) if record.txn_id() == Some(wanted.as_str()) => Settlement::Landed(version),
+        Some(record) if record.txn_id() == Some(wanted.as_str()) => {
+            let linked = is_linked(&files, version) || planted(Defect::BlindStart);
+            if linked { Settlement::Landed(version) } else { Settlement::Forgotten }
+        }
         Some(_) => Settlement::Never,
+        None if planted(Defect::HastySettlement) => Settlement::Never,
         None if passed => Settlement::Forgotten,
         None => Settlement::Open,
     })

@@ -27,6 +27,7 @@ use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{self, Layout, StatsWanted};
 use crate::log::{Checksum, Timekeeping, in_commit_ms, write_checksum};
+use crate::planted::{Defect, planted};
 use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping};
 use crate::replay::{Header, HeaderFold};
 use crate::schema::{MappingMode, StructType, parse_schema};
@@ -237,10 +238,16 @@ impl Snapshot {
                 let batch = batch?;
                 let kept: Vec<bool> = (0..batch.len())
                     .map(|row| batch.deletion_timestamp(row).unwrap_or(0) > expired_before_ms)
+                    .map(|kept| kept && !planted(Defect::ForgetfulCheckpoint))
                     .collect();
                 batch.filtered(|row| kept[row])
             });
-            let adds = self.batches(FileKind::Add, &StatsWanted::All);
+            let mut adds = self.batches(FileKind::Add, &StatsWanted::All);
+            if planted(Defect::RevivingCheckpoint) && self.base.version().is_some() {
+                let tail = self.above.tail(&self.root).await?;
+                let newer = futures::stream::iter(tail.adds().to_vec()).map(Ok);
+                adds = newer.chain(self.base.batches(FileKind::Add, &StatsWanted::All)).boxed();
+            }
             let files = checkpoint::Files { adds, removes: removes.boxed() };
             let clock = self.clock.as_ref();
             checkpoint::write_checkpoint(&self.root, clock, self.version, &self.header, layout, files).await

@@ -1,9 +1,12 @@
 //! Stores of other machines: which URLs mean which, and the clients for them.
 
 use std::sync::Arc;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 use std::time::Duration;
 
-use object_store::{ObjectStore, RetryConfig};
+use object_store::ObjectStore;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+use object_store::RetryConfig;
 use url::Url;
 
 use super::options::StoreOptions;
@@ -33,8 +36,8 @@ pub(super) fn clients(url: &Url, options: &StoreOptions) -> Result<Clients> {
                 "gs" => ("Google Cloud Storage", "gcs"),
                 _ => ("Azure Blob Storage", "azure"),
             };
-            // A build without any of these features looks at neither.
-            let _ = (options, retries);
+            // A build without any of these features does not look at them.
+            let _ = options;
             Err(Error::unsupported(format!("this build has no support for {store} ({scheme}://)"))
                 .with_hint(format!("build it in: cargo build --release -p lake-cli --features {feature}")))
         }
@@ -43,6 +46,7 @@ pub(super) fn clients(url: &Url, options: &StoreOptions) -> Result<Clients> {
 
 /// Patient for what may be sent again; none for a commit, where a resend that meets our own object would be taken for
 /// another writer's.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 fn retries(patient: bool) -> RetryConfig {
     match patient {
         true => RetryConfig { max_retries: 6, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() },

@@ -3,6 +3,7 @@
 mod after;
 mod body;
 mod committer;
+mod linked;
 mod stamp;
 mod transact;
 

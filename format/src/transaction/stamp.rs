@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::stats::Stats;
 use crate::action::{Action, Add, DomainMetadata, Metadata, Protocol};
 use crate::error::{Error, Result};
+use crate::planted::{Defect, planted};
 use crate::protocol::{ROW_TRACKING_DOMAIN, TableProperties, has_feature};
 use crate::snapshot::Snapshot;
 
@@ -48,7 +49,7 @@ pub(super) fn stamp(actions: &[Action], ground: Ground<'_>) -> Result<Stamped> {
         return Ok(Stamped { actions, in_commit_ms: None });
     }
     let after_previous = ground.previous_ms.map_or(i64::MIN, |previous| previous.saturating_add(1));
-    let at_ms = ground.now_ms.max(after_previous);
+    let at_ms = if planted(Defect::ClockTimes) { ground.now_ms } else { ground.now_ms.max(after_previous) };
     if ground.head.is_some() && !keeps_time {
         mark_enablement(&mut actions, ground.version, at_ms);
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::after::follow_up;
 use super::body::build;
+use super::linked::{check_after, check_before};
 use super::stamp::{Ground, after, starts_keeping_time};
 use super::{CommitAnswer, Committed, Committer, Outcome, Staged, Unresolved};
 use crate::action::Action;
@@ -14,6 +15,7 @@ use crate::clock::ClockRef;
 use crate::conflict::{self, Mine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{CommitRecord, commit_name};
+use crate::planted::{Defect, planted};
 use crate::protocol::{TableProperties, has_feature};
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
@@ -46,6 +48,7 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
         Base::New(root, clock) => (root, clock, None),
         Base::On(snapshot) => (snapshot.root().clone(), Arc::clone(snapshot.clock()), Some(snapshot)),
     };
+    let mut staged = staged;
     check_staged(head.as_deref(), &root, &clock, &staged)?;
     let read_version = head.as_ref().map(|snapshot| snapshot.version());
     let txn_id = clock.new_txn_id();
@@ -56,10 +59,22 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
         }
         let version = head.as_ref().map_or(0, |snapshot| snapshot.version() + 1);
         let previous_ms = previous_ms(head.as_deref(), &staged.actions).await?;
+        if let Some(head) = head.as_deref() {
+            check_before(head).await?;
+        }
         let ground = Ground { head: head.as_deref(), version, now_ms: clock.now_ms(), previous_ms };
         let (body, actions) = build(&staged, ground, read_version, txn_id)?;
+        if planted(Defect::KeptRowIds) {
+            let own = |a: &&Action| matches!(a, Action::Add(_) | Action::Remove(_) | Action::Txn(_) | Action::Metadata(_));
+            staged.actions = actions.iter().filter(own).cloned().collect();
+        }
         match committer.try_commit(&root, &body, clock.as_ref()).await {
             CommitAnswer::Landed => {
+                if let Some(head) = head.as_deref()
+                    && let Err(reason) = check_after(head).await
+                {
+                    return Ok(Outcome::Unknown(Unresolved { version, txn_id, reason }));
+                }
                 let now_ms = ground.now_ms;
                 return Ok(landed((root, clock, now_ms), head, version, txn_id, actions).await);
             }

@@ -1,145 +1,128 @@
-//! Seeded simulation: writers race on one table over a store that loses answers, delays effects and lists stale.
+//! Seeded simulation: writers, a checkpointer, a log cleaner and readers on one table, over a store that fails in every way
+//! that stores do, with clocks that are off and writers that stop midway.
 //!
-//! A failing run prints its seed; `LAKE_SIM_SEED=<seed>` replays it, `LAKE_SIM_SEEDS=<n>` runs more.
+//! `LAKE_SIMULATION_SEEDS` says how many seeds run, `LAKE_SIMULATION_FROM` which is the first. A failure prints the command
+//! that replays it.
 
+mod client;
+mod clock;
+mod committer;
+mod config;
+mod disk;
+mod faults;
+mod history;
+mod keepers;
+mod model;
 mod oracle;
-mod sim_clock;
+mod pause;
+#[cfg(feature = "planted")]
+mod planted;
+mod store;
+mod world;
+mod writer;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use lake_format::action::{Action, Add, Remove};
-use lake_format::operation::{CreateOptions, create};
-use lake_format::schema::parse_declaration;
-use lake_format::transaction::{Base, LogCommitter, Operation, Outcome, Reads, Staged, transact};
-use lake_format::{At, ClockRef, ErrorKind, Snapshot, TableRoot};
-use lake_testkit::{Faults, FaultyStore, LatencyStore, SplitMix64, for_each_seed, simulate, storm};
-use object_store::memory::InMemory;
-use object_store::path::Path;
-use oracle::{Answer, Attempt, Kind};
-use sim_clock::SimClock;
-use url::Url;
+use faults::{Activations, Fault};
+use oracle::Tally;
+use world::run;
 
-const WRITERS: u64 = 5;
-const OPERATIONS: u64 = 8;
+/// Seeds of a plain `cargo test`.
+const FEW: u64 = 40;
+/// From so many seeds on, a kind of fault that never came fails the run.
+const MANY: u64 = 2_000;
 
-#[test]
-fn no_commit_is_lost_doubled_or_misreported_under_faults() {
-    let mut landed = 0;
-    let mut unknown = 0;
-    let mut fired = 0;
-    for_each_seed(150, |seed| {
-        let run = simulate(seed, |rng| race(rng, 60));
-        landed += run.landed;
-        unknown += run.unknown;
-        fired += run.faults;
+fn variable(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Err(_) => default,
+        Ok(text) => text.trim().parse().unwrap_or_else(|_| panic!("{name} is `{text}`, not a number")),
+    }
+}
+
+fn first_seed() -> u64 {
+    variable("LAKE_SIMULATION_FROM", 1)
+}
+
+/// The command that runs one seed again.
+fn replay(seed: u64) -> String {
+    format!(
+        "LAKE_SIMULATION_FROM={seed} LAKE_SIMULATION_SEEDS=1 cargo test -p lake-integration-tests --no-default-features \
+         --features simulation --test simulation --profile sim"
+    )
+}
+
+/// Does `job` for each of `seeds` on every processor; it says whether to go on.
+fn on_all_processors(seeds: std::ops::Range<u64>, job: impl Fn(u64) -> bool + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || !job(seed) {
+                        next.store(seeds.end, Ordering::Relaxed);
+                        break;
+                    }
+                }
+            });
+        }
     });
-    assert!(landed > 0 && fired > 0, "the runs landed {landed} commits under {fired} faults");
-    println!("landed {landed}, unknown {unknown}, faults {fired}");
 }
 
 #[test]
-fn without_faults_every_append_lands() {
-    for_each_seed(30, |seed| {
-        let run = simulate(seed, |rng| race(rng, 0));
-        assert_eq!(run.unknown, 0);
+fn no_history_breaks_the_oracle() {
+    let (from, count) = (first_seed(), variable("LAKE_SIMULATION_SEEDS", FEW));
+    let begin = Instant::now();
+    let total = Mutex::new(Tally::default());
+    let activations = Activations::default();
+    let failures: Mutex<Vec<(u64, String)>> = Mutex::default();
+    on_all_processors(from..from + count, |seed| {
+        let run = run(seed, None);
+        activations.add(&run.activations);
+        let mut total = total.lock().expect("total");
+        total.versions += run.tally.versions;
+        total.unknown += run.tally.unknown;
+        total.rejected += run.tally.rejected;
+        total.cancelled += run.tally.cancelled;
+        total.looks += run.tally.looks;
+        total.checkpoints += run.tally.checkpoints;
+        total.cleaned += run.tally.cleaned;
+        total.strays += run.tally.strays;
+        match run.verdict {
+            Ok(()) => true,
+            Err(what) => {
+                failures.lock().expect("failures").push((seed, what));
+                variable("LAKE_SIMULATION_ALL", 0) > 0
+            }
+        }
     });
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{count} seeds in {seconds:.1} s, {:.0} a second: {:?}", count as f64 / seconds, total.lock().expect("total"));
+    for fault in Fault::ALL {
+        println!("{:>9} x {}", activations.of(*fault), fault.name());
+    }
+    let mut failures = failures.into_inner().expect("failures");
+    failures.sort();
+    if let Some((seed, what)) = failures.first() {
+        let seeds: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
+        panic!("seed {seed}: {what}\nfailed: {seeds:?}; again: {}", replay(*seed));
+    }
+    if count >= MANY {
+        let idle: Vec<_> = Fault::ALL.iter().filter(|fault| activations.of(**fault) == 0).collect();
+        assert!(idle.is_empty(), "faults that never came: {idle:?}");
+    }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let once = || simulate(7, |rng| race(rng, 60)).trace;
-    assert_eq!(once(), once());
-}
-
-struct Run {
-    landed: usize,
-    unknown: usize,
-    faults: u64,
-    trace: Vec<String>,
-}
-
-/// One history: create, race, heal, judge.
-async fn race(rng: SplitMix64, per_mille: u32) -> Run {
-    let faults = Faults::seeded(rng.fork(1).next_u64());
-    let memory = Arc::new(InMemory::new());
-    let url = Url::parse("memory:///sim/").expect("url");
-    let prefix = || Path::from("sim");
-    let slow = LatencyStore::new(Arc::clone(&memory), rng.fork(2).next_u64(), millis(1)..=millis(30));
-    let faulty = FaultyStore::new(slow, faults.clone());
-    let root = TableRoot::with_store(Arc::new(faulty), prefix(), url.clone());
-    let truth = TableRoot::with_store(memory, prefix(), url);
-
-    let clock: ClockRef = Arc::new(SimClock::new(rng.fork(3)));
-    let options =
-        CreateOptions { schema: parse_declaration("id long").expect("declaration"), ..CreateOptions::default() };
-    create(&truth, &clock, &LogCommitter, options, None).await.expect("created without faults");
-    for rule in storm(per_mille) {
-        faults.add(rule);
-    }
-
-    let mut writers = Vec::new();
-    for writer in 0..WRITERS {
-        let (root, rng) = (root.clone(), rng.fork(100 + writer));
-        writers.push(tokio::spawn(write(root, rng, writer)));
-    }
-    let mut attempts = Vec::new();
-    for writer in writers {
-        attempts.extend(writer.await.expect("a writer never panics"));
-    }
-    let fired = faults.total_fired();
-    faults.heal();
-    faults.settle().await;
-    let trace = oracle::judge(&truth, &clock, &attempts).await;
-    let count = |wanted: fn(&Answer) -> bool| attempts.iter().filter(|attempt| wanted(&attempt.answer)).count();
-    Run {
-        landed: count(|answer| matches!(answer, Answer::Committed(_))),
-        unknown: count(|answer| matches!(answer, Answer::Unknown(_))),
-        faults: fired,
-        trace,
-    }
-}
-
-/// One writer: opens the table, decides, commits, records what it was told.
-async fn write(root: TableRoot, mut rng: SplitMix64, writer: u64) -> Vec<Attempt> {
-    let clock: ClockRef = Arc::new(SimClock::new(rng.fork(4)));
-    let mut attempts = Vec::new();
-    for step in 0..OPERATIONS {
-        clock.sleep(millis(rng.below(40))).await;
-        let Ok(snapshot) = Snapshot::load(root.clone(), At::Latest, Arc::clone(&clock)).await else { continue };
-        let Ok(files) = snapshot.files().await else { continue };
-        let (kind, removed) = match rng.below(10) {
-            0 => (Kind::Overwrite, files.iter().collect::<Vec<_>>()),
-            1 | 2 if files.len() >= 2 => (Kind::Compaction, files.iter().take(2).collect()),
-            _ => (Kind::Append, Vec::new()),
-        };
-        let added = format!("w{writer}-{step}.parquet");
-        let data_change = kind != Kind::Compaction;
-        let tombstone = |add: &Arc<Add>| Action::Remove(Box::new(Remove::of(add, clock.now_ms(), data_change)));
-        let mut actions: Vec<Action> = removed.iter().map(tombstone).collect();
-        let add = Add { path: added.clone(), size: 1, data_change, ..Add::default() };
-        actions.push(Action::Add(Box::new(add)));
-        let (reads, name) = match kind {
-            Kind::Append => (Reads::Nothing, "WRITE"),
-            Kind::Overwrite => (Reads::WholeTable, "WRITE"),
-            Kind::Compaction => (Reads::OwnFiles, "OPTIMIZE"),
-        };
-        let staged = Staged { operation: Operation::new(name), actions, reads };
-        let answer = match transact(Base::On(Arc::new(snapshot)), staged, &LogCommitter).await {
-            Ok(Outcome::Committed(committed)) => Answer::Committed(committed.version),
-            Ok(Outcome::Unknown(unresolved)) => Answer::Unknown(unresolved.token()),
-            Err(error) => {
-                assert_ne!(error.kind(), ErrorKind::Internal, "{error}");
-                Answer::Rejected
-            }
-        };
-        let removed: BTreeSet<String> = removed.iter().map(|add| add.path.clone()).collect();
-        attempts.push(Attempt { kind, added, removed, answer });
-    }
-    attempts
-}
-
-fn millis(ms: u64) -> Duration {
-    Duration::from_millis(ms)
+    let count = if variable("LAKE_SIMULATION_SEEDS", FEW) >= MANY { 200 } else { 3 };
+    let from = first_seed();
+    on_all_processors(from..from + count, |seed| {
+        let traces = [run(seed, None).trace, run(seed, None).trace];
+        assert_eq!(traces[0], traces[1], "seed {seed} gives two runs; again: {}", replay(seed));
+        true
+    });
 }
