@@ -24,6 +24,7 @@ faults! {
     Throttled: "429 before the effect",
     ThrottleBurst: "a burst of 429",
     ResetBefore: "reset before the effect",
+    Cut: "line down for a while",
     Denied: "403",
     Conflict409: "409 on a create, without effect",
     LostAck503: "503 after the effect",

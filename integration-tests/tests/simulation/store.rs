@@ -43,6 +43,8 @@ struct Line {
     weather: Weather,
     /// Requests that are still to be throttled.
     burst: u32,
+    /// Whether they meet a line that is cut instead.
+    cut: bool,
 }
 
 /// What happens to one request.
@@ -64,7 +66,7 @@ enum Op {
 
 impl SimStore {
     pub fn new(disk: Arc<Disk>, activations: Arc<Activations>, rng: SplitMix64, weather: Weather) -> Self {
-        Self { disk, line: Arc::new(Mutex::new(Line { rng, weather, burst: 0 })), activations }
+        Self { disk, line: Arc::new(Mutex::new(Line { rng, weather, burst: 0, cut: false })), activations }
     }
 
     /// From now on nothing fails.
@@ -82,7 +84,7 @@ impl SimStore {
         let mut fault = None;
         if line.burst > 0 {
             line.burst -= 1;
-            fault = Some(Fault::Throttled);
+            fault = Some(if line.cut { Fault::Cut } else { Fault::Throttled });
         } else if line.weather.per_mille > 0 {
             let per_mille = line.weather.per_mille;
             if line.rng.chance(per_mille) {
@@ -91,6 +93,10 @@ impl SimStore {
             }
             if fault == Some(Fault::ThrottleBurst) {
                 line.burst = line.rng.within(2..=12) as u32;
+                line.cut = false;
+            } else if fault.is_some_and(doubtful) && line.rng.chance(400) {
+                line.burst = line.rng.within(4..=16) as u32;
+                line.cut = true;
             }
         }
         if let Some(fault) = fault {
@@ -253,6 +259,12 @@ impl SimStore {
     }
 }
 
+/// Faults that leave their client in doubt. The line may stay down behind them.
+fn doubtful(fault: Fault) -> bool {
+    use Fault as F;
+    matches!(fault, F::LostAck503 | F::LostAckReset | F::DelayedEffect | F::LateEffect | F::HangAfter | F::HangBefore)
+}
+
 fn fits(fault: Fault, op: Op) -> bool {
     use Fault as F;
     let changes = matches!(op, Op::Create | Op::Put | Op::Delete);
@@ -271,7 +283,7 @@ fn before(fault: Fault, path: &Path) -> Option<Error> {
         Fault::Unavailable => Some(generic("503 service unavailable")),
         Fault::Internal => Some(generic("500 internal error")),
         Fault::Throttled | Fault::ThrottleBurst => Some(generic("429 slow down")),
-        Fault::ResetBefore => Some(generic("the connection was reset")),
+        Fault::ResetBefore | Fault::Cut => Some(generic("the connection was reset")),
         Fault::Denied => Some(Error::PermissionDenied { path: path.to_string(), source: "403".into() }),
         Fault::Conflict409 => Some(Error::AlreadyExists { path: path.to_string(), source: "409".into() }),
         _ => None,
