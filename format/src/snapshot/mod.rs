@@ -33,6 +33,9 @@ use crate::replay::{Header, HeaderFold};
 use crate::schema::{MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
 
+/// Checkpoints of fewer files are not compressed.
+const FEW_FILES: u64 = 64;
+
 /// Which version of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum At {
@@ -233,6 +236,7 @@ impl Snapshot {
             false => Layout::Classic,
         };
         let expired_before_ms = self.clock.now_ms().saturating_sub(self.properties.deleted_file_retention_ms);
+        let few = self.totals.is_some_and(|totals| totals.num_files < FEW_FILES);
         let write = || async {
             let removes = self.batches(FileKind::Remove, &StatsWanted::None).map(move |batch| {
                 let batch = batch?;
@@ -248,7 +252,7 @@ impl Snapshot {
                 let newer = futures::stream::iter(tail.adds().to_vec()).map(Ok);
                 adds = newer.chain(self.base.batches(FileKind::Add, &StatsWanted::All)).boxed();
             }
-            let files = checkpoint::Files { adds, removes: removes.boxed() };
+            let files = checkpoint::Files { adds, removes: removes.boxed(), few };
             let clock = self.clock.as_ref();
             checkpoint::write_checkpoint(&self.root, clock, self.version, &self.header, layout, files).await
         };

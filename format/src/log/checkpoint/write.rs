@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ::parquet::basic::Compression;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
@@ -63,6 +64,8 @@ pub struct Files {
     pub adds: BoxStream<'static, Result<FileBatch>>,
     /// Tombstones, expired ones left out.
     pub removes: BoxStream<'static, Result<FileBatch>>,
+    /// Whether they are so few that compressing them costs more than it saves.
+    pub few: bool,
 }
 
 /// Writes the checkpoint of `version`, reads it back, compares, then moves the hint (CHK-1, CHK-2).
@@ -123,8 +126,10 @@ impl Tally {
     }
 }
 
-fn options() -> ParquetOptions {
-    ParquetOptions { row_group_rows: ROW_GROUP_ROWS, ..ParquetOptions::default() }
+fn options(few: bool) -> ParquetOptions {
+    let all = ParquetOptions { row_group_rows: ROW_GROUP_ROWS, ..ParquetOptions::default() };
+    // A page of each of sixty columns sets a compressor up, and a reader sets one up again.
+    if few { ParquetOptions { compression: Compression::UNCOMPRESSED, ..all } } else { all }
 }
 
 async fn write_classic(
@@ -136,7 +141,7 @@ async fn write_classic(
 ) -> Result<(Path, u64)> {
     let path = root.child(&checkpoint_name(version))?;
     let schema = checkpoint_schema();
-    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options())?;
+    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options(files.few))?;
     let written = async {
         write_header(&mut file, &schema, header, tally).await?;
         for (kind, mut batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
@@ -192,7 +197,7 @@ async fn write_sidecars(
             let name = format!("{version:020}.{}.parquet", clock.new_id());
             let path = root.child(&format!("{SIDECARS}/{name}"))?;
             let schema = sidecar_schema();
-            let mut file = ParquetWriter::new(root, path, schema.clone(), &options())?;
+            let mut file = ParquetWriter::new(root, path, schema.clone(), &options(files.few))?;
             let (mut batch, mut in_file) = (Some(first), 0);
             while let Some(more) = batch.take() {
                 tally.count(&more, kind);
@@ -209,7 +214,7 @@ async fn write_sidecars(
     }
     let path = root.child(&uuid_checkpoint_name(version, clock.new_id()))?;
     let schema = v2_checkpoint_schema();
-    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options())?;
+    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options(files.few))?;
     let own = CheckpointMetadata { version: i64::try_from(version).unwrap_or(i64::MAX), tags: BTreeMap::new() };
     file.write(rows(&schema, "checkpointMetadata", checkpoint_metadata_column(&own)?)?).await?;
     write_header(&mut file, &schema, header, tally).await?;

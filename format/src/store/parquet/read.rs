@@ -24,6 +24,8 @@ use crate::store::TableRoot;
 
 /// Decoded bytes after which one stay on a blocking thread ends.
 const STEP_BYTES: usize = 4 << 20;
+/// A file of fewer bytes, before compression, is decoded where it is: quicker than the way to a blocking thread.
+const SMALL_BYTES: i64 = 64 << 10;
 
 /// A Parquet file whose footer was read and makes sense.
 #[derive(Clone)]
@@ -179,7 +181,9 @@ impl ParquetFile {
         };
         let built = std::panic::catch_unwind(AssertUnwindSafe(build)).map_err(|_| gave_up(&self.name))?;
         let groups = built.map_err(|e| from_parquet(e, &self.name))?;
-        Ok(BatchReader { groups, current: None, step_bytes: STEP_BYTES, name: self.name.clone() })
+        let declared = self.metadata.metadata().row_groups().iter().map(|group| group.total_byte_size().max(0));
+        let is_small = declared.fold(0, i64::saturating_add) < SMALL_BYTES;
+        Ok(BatchReader { groups, current: None, step_bytes: STEP_BYTES, is_small, name: self.name.clone() })
     }
 }
 
@@ -213,11 +217,12 @@ fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<(Vec<usize
     Some((kept, (!whole).then(|| RowSelection::from(selectors))))
 }
 
-/// Batches of one file in order. Bytes are fetched here, decoding happens on a blocking thread.
+/// Batches of one file in order. Bytes are fetched here; decoding more than a little happens on a blocking thread.
 pub struct BatchReader {
     groups: ParquetRecordBatchStream<ObjectReader>,
     current: Option<ParquetRecordBatchReader>,
     step_bytes: usize,
+    is_small: bool,
     name: String,
 }
 
@@ -248,11 +253,15 @@ impl BatchReader {
                 continue;
             };
             let (name, each, step_bytes) = (self.name.clone(), Arc::clone(each), self.step_bytes);
-            let step = tokio::task::spawn_blocking(move || decode_step(reader, each.as_ref(), step_bytes, &name)).await;
-            let (reader, batches) = match step {
-                Ok(step) => step?,
-                Err(error) if error.is_panic() => return Err(gave_up(&self.name)),
-                Err(error) => return Err(Error::internal("decoding was cut short").with_source(error)),
+            let step = move || decode_step(reader, each.as_ref(), step_bytes, &name);
+            let (reader, batches) = if self.is_small {
+                std::panic::catch_unwind(AssertUnwindSafe(step)).map_err(|_| gave_up(&self.name))??
+            } else {
+                match tokio::task::spawn_blocking(step).await {
+                    Ok(step) => step?,
+                    Err(error) if error.is_panic() => return Err(gave_up(&self.name)),
+                    Err(error) => return Err(Error::internal("decoding was cut short").with_source(error)),
+                }
             };
             self.current = reader;
             if !batches.is_empty() {

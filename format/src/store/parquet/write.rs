@@ -22,6 +22,8 @@ const GATHER_ROWS: usize = 64 << 10;
 const GATHER_BYTES: usize = 8 << 20;
 /// Below this many gathered bytes another thread costs more than it brings.
 const PARALLEL_BYTES: usize = 256 << 10;
+/// Fewer bytes are encoded where they are: quicker than the way to a blocking thread.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Values encoded between two looks at the size of a page.
 const WRITE_BATCH_ROWS: usize = 1024;
@@ -314,6 +316,13 @@ async fn run_shared<T: Send + 'static>(
     name: &str,
     work: fn(ColumnJob) -> Result<Vec<T>, ParquetError>,
 ) -> Result<Vec<Vec<T>>> {
+    let finish = |done: Vec<(usize, Result<Vec<T>, ParquetError>)>| {
+        let named = |(_, result): (usize, Result<Vec<T>, ParquetError>)| result.map_err(|e| from_encoder(e, name));
+        done.into_iter().map(named).collect::<Result<Vec<_>>>()
+    };
+    if bytes < SMALL_BYTES {
+        return finish(jobs.into_iter().map(|job| (job.position, work(job))).collect());
+    }
     let count = jobs.len();
     let threads = if bytes < PARALLEL_BYTES { 1 } else { encoder_threads().min(count.max(1)) };
     // The heaviest columns are dealt first, each to the lightest hand.
@@ -333,15 +342,13 @@ async fn run_shared<T: Send + 'static>(
             })
         })
         .collect();
-    let mut done: Vec<(usize, Vec<T>)> = Vec::with_capacity(count);
+    let mut done = Vec::with_capacity(count);
     for task in running {
         let finished = task.await.map_err(|e| Error::internal("encoding was cut short").with_source(e))?;
-        for (position, result) in finished {
-            done.push((position, result.map_err(|e| from_encoder(e, name))?));
-        }
+        done.extend(finished);
     }
     done.sort_by_key(|(position, _)| *position);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
+    finish(done)
 }
 
 fn encoder_threads() -> usize {
