@@ -216,11 +216,22 @@ impl Snapshot {
     /// # Errors
     /// As for building: the new state may be one that is refused.
     pub fn advanced(&self, version: u64, actions: Vec<Action>, modified_ms: i64) -> Result<Self> {
-        let header = self.header.advanced(version, &actions)?;
-        let keeping = time::timekeeping_of(&header);
+        let redefines = actions.iter().any(|action| matches!(action, Action::Metadata(_) | Action::Protocol(_)));
+        let marks = actions.iter().any(|action| matches!(action, Action::Txn(_) | Action::Domain(_)));
+        let header = match redefines || marks {
+            true => Arc::new(self.header.advanced(version, &actions)?),
+            false => Arc::clone(&self.header),
+        };
+        let keeping = if redefines { time::timekeeping_of(&header) } else { self.timekeeping() };
         let timestamp_ms = keeping.time_of(version, &actions, modified_ms, Some(self.timestamp_ms));
         let totals = self.totals.and_then(|totals| build::after_commit(totals, &actions));
         let above = self.above.pushed(actions);
+        if !redefines {
+            // What the table is was interpreted before.
+            let (above, files) = (Arc::new(above), OnceCell::new());
+            return Ok(Self { version, timestamp_ms, header, above, totals, files, ..self.clone() });
+        }
+        let header = Arc::unwrap_or_clone(header);
         let parts = Parts { version, timestamp_ms, header, base: Arc::clone(&self.base), above, totals };
         Self::new(self.root.clone(), Arc::clone(&self.clock), parts)
     }

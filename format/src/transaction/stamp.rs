@@ -38,7 +38,10 @@ pub(super) struct Ground<'a> {
 pub(super) fn stamp(actions: &[Action], ground: Ground<'_>) -> Result<Stamped> {
     let mut actions = actions.to_vec();
     let (protocol, metadata) = after(&actions, ground.head);
-    let properties = metadata.map(|metadata| TableProperties::parse(&metadata.configuration)).unwrap_or_default();
+    let properties = match ground.head {
+        Some(head) if !actions.iter().any(|action| matches!(action, Action::Metadata(_))) => head.properties().clone(),
+        _ => metadata.map(|metadata| TableProperties::parse(&metadata.configuration)).unwrap_or_default(),
+    };
     let asks = |name| protocol.is_some_and(|protocol| has_feature(protocol, name));
     let (tracks, keeps_time) = (asks("rowTracking") && !properties.row_tracking_suspended, keeps_time(ground.head));
     let in_commit = asks("inCommitTimestamp") && properties.in_commit_timestamps;

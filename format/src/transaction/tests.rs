@@ -226,3 +226,68 @@ async fn a_checkpoint_that_fails_never_fails_the_commit() {
     assert!(bench.faults.fired("checkpoint") > 0);
     assert_eq!(bench.load(&bench.truth).await.files().await.expect("files").len(), 10);
 }
+
+/// A table with a short memory: a snapshot of version 1, and versions 2 to 5 behind it.
+async fn with_short_memory(bench: &Bench) -> Arc<Snapshot> {
+    let hour = BTreeMap::from([("delta.logRetentionDuration".to_owned(), Some("interval 1 hour".to_owned()))]);
+    let created = bench.load(&bench.truth).await;
+    crate::operation::set_properties(&created, &LogCommitter, &hour).await.expect("set");
+    let old = bench.load(&bench.root).await;
+    for path in ["a", "b", "c", "d"] {
+        commit(&bench.load(&bench.truth).await, adding(path)).await.expect("appended");
+    }
+    old
+}
+
+/// What log clean-up leaves when version 5 is the newest that is old enough.
+async fn clean_up_to_5(bench: &Bench) {
+    bench.load(&bench.truth).await.write_checkpoint().await.expect("checkpoint");
+    for version in 0..5 {
+        bench
+            .truth
+            .delete(&bench.truth.child(&crate::log::commit_name(version)).expect("path"))
+            .await
+            .expect("deleted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_clean_up_freed_is_not_taken_by_a_late_writer() {
+    let bench = Bench::new().await;
+    let old = with_short_memory(&bench).await;
+    clean_up_to_5(&bench).await;
+    let error = commit(&old, adding("late")).await.expect_err("COM-14");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let freed = bench.truth.child(&crate::log::commit_name(2)).expect("path");
+    assert!(bench.truth.head(&freed).await.expect("head").is_none(), "COM-14: nothing was written");
+    assert_eq!(old.refreshed().await.expect("COM-14: found anew").version(), 5);
+    assert_eq!(bench.live().await, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_clean_up_overtakes_is_not_told_that_it_committed() {
+    let bench = Bench::new().await;
+    with_short_memory(&bench).await;
+    let base = bench.load(&bench.root).await;
+    let gate = lake_testkit::Gate::new();
+    let put = Rule::new(Fault::Pass).on(Op::Put).path("_delta_log/*6.json").nth(1).hold_before(&gate);
+    bench.faults.add(put);
+    let late = tokio::spawn(async move { commit(&base, adding("late")).await });
+    gate.reached(1).await;
+    for path in ["e", "f", "g"] {
+        commit(&bench.load(&bench.truth).await, adding(path)).await.expect("appended");
+    }
+    bench.load(&bench.truth).await.write_checkpoint().await.expect("checkpoint");
+    for version in 0..8 {
+        bench
+            .truth
+            .delete(&bench.truth.child(&crate::log::commit_name(version)).expect("path"))
+            .await
+            .expect("deleted");
+    }
+    gate.open();
+    let outcome = late.await.expect("no panic").expect("COM-14");
+    let Outcome::Unknown(unresolved) = outcome else { panic!("COM-14: told {outcome:?}") };
+    assert_eq!(settle(&bench.truth, &unresolved.token()).await.expect("settled"), Settlement::Forgotten, "COM-14");
+    assert!(!bench.live().await.contains(&"late".to_owned()));
+}

@@ -65,7 +65,8 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
         let ground = Ground { head: head.as_deref(), version, now_ms: clock.now_ms(), previous_ms };
         let (body, actions) = build(&staged, ground, read_version, txn_id)?;
         if planted(Defect::KeptRowIds) {
-            let own = |a: &&Action| matches!(a, Action::Add(_) | Action::Remove(_) | Action::Txn(_) | Action::Metadata(_));
+            let own =
+                |a: &&Action| matches!(a, Action::Add(_) | Action::Remove(_) | Action::Txn(_) | Action::Metadata(_));
             staged.actions = actions.iter().filter(own).cloned().collect();
         }
         match committer.try_commit(&root, &body, clock.as_ref()).await {

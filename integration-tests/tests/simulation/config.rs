@@ -37,11 +37,12 @@ pub struct Config {
 
 impl Config {
     pub fn draw(rng: &mut SplitMix64) -> Self {
-        let checkpoints = rng.chance(350);
+        // They cost ten times as much as all else: rare, but often enough for clean-up to meet everything.
+        let checkpoints = rng.chance(120);
         let days = if checkpoints { rng.within(2..=4) } else { 1 };
         Self {
             writers: rng.within(4..=8),
-            operations: rng.within(3..=5),
+            operations: rng.within(3..=4),
             days,
             round_ms: *rng.pick(&[40, 200, 1_000, 20_000]).unwrap_or(&40),
             in_commit_timestamps: rng.chance(500),
@@ -51,7 +52,7 @@ impl Config {
             checkpoints,
             checkpoint_interval: if checkpoints && rng.chance(500) { rng.within(6..=12) } else { 1_000_000 },
             log_retention_hours: *rng.pick(&[1, 1, 24]).unwrap_or(&1),
-            data_files: rng.chance(250),
+            data_files: rng.chance(120),
             weather: weather(rng),
             cancels: if rng.chance(500) { 120 } else { 0 },
             pauses: if rng.chance(500) { 120 } else { 0 },

@@ -1,11 +1,11 @@
 //! What clients did and were told, as they record it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use lake_format::{Error, Snapshot};
 use lake_format::operation::Settlement;
+use lake_format::{Error, Snapshot};
 use uuid::Uuid;
 
 /// What a writer set out to do.
@@ -111,6 +111,7 @@ pub async fn digest_of(snapshot: &Snapshot) -> Result<u64, Error> {
         .collect();
     let txns = APPS.iter().filter_map(|app| Some((*app, snapshot.txn(app)?.version)));
     let all_domains = DOMAINS.iter().chain(&["delta.rowTracking"]);
-    let domains = all_domains.filter_map(|name| Some(((*name).to_owned(), snapshot.domain(name)?.configuration.clone())));
+    let domains =
+        all_domains.filter_map(|name| Some(((*name).to_owned(), snapshot.domain(name)?.configuration.clone())));
     Ok(digest(&files, txns, &domains.collect(), &snapshot.metadata().configuration))
 }

@@ -100,7 +100,11 @@ fn no_history_breaks_the_oracle() {
         }
     });
     let seconds = begin.elapsed().as_secs_f64();
-    println!("{count} seeds in {seconds:.1} s, {:.0} a second: {:?}", count as f64 / seconds, total.lock().expect("total"));
+    println!(
+        "{count} seeds in {seconds:.1} s, {:.0} a second: {:?}",
+        count as f64 / seconds,
+        total.lock().expect("total")
+    );
     for fault in Fault::ALL {
         println!("{:>9} x {}", activations.of(*fault), fault.name());
     }

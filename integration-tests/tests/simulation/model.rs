@@ -59,7 +59,8 @@ pub struct Version {
 
 /// Reads the bytes of the version after `before` and checks what holds for every commit, whoever made it.
 pub fn next(before: Option<&Version>, bytes: &Bytes, modified_ms: i64, rows_tracked: bool) -> Result<Version, String> {
-    let mut table = before.map(|version| Table::clone(&version.after)).unwrap_or(Table { row_id: -1, ..Table::default() });
+    let mut table =
+        before.map(|version| Table::clone(&version.after)).unwrap_or(Table { row_id: -1, ..Table::default() });
     let mut actions = Vec::new();
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let action: Value = serde_json::from_slice(line).map_err(|e| format!("LOG-2: {e}"))?;
@@ -115,7 +116,9 @@ pub fn next(before: Option<&Version>, bytes: &Bytes, modified_ms: i64, rows_trac
             let rows = stats["numRecords"].as_i64().unwrap_or(0);
             match base_row_id {
                 Some(base) if base >= next_row && base + rows - 1 <= mark => next_row = base + rows,
-                _ => return Err(format!("COM-10: {path} begins at row id {base_row_id:?}, after {next_row}, to {mark}")),
+                _ => {
+                    return Err(format!("COM-10: {path} begins at row id {base_row_id:?}, after {next_row}, to {mark}"));
+                }
             }
         }
         table.tombstones.remove(&(path.clone(), vector.clone()));

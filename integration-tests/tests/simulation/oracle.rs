@@ -290,7 +290,11 @@ impl Judge<'_> {
     fn check_effect(&self, attempt: &Attempt, before: &Table, made: &Version) -> Judged {
         let after = &made.after;
         let kept_where = |keep: &dyn Fn(&Option<String>) -> bool| {
-            before.files.iter().filter(|(_, file)| keep(&file.partition)).all(|(path, file)| after.files.get(path) == Some(file))
+            before
+                .files
+                .iter()
+                .filter(|(_, file)| keep(&file.partition))
+                .all(|(path, file)| after.files.get(path) == Some(file))
         };
         let all_kept = || kept_where(&|_| true);
         let left = |inside: &dyn Fn(&Option<String>) -> bool| {
@@ -298,7 +302,8 @@ impl Judge<'_> {
             old.map(|(path, _)| path.clone()).collect::<BTreeSet<_>>()
         };
         let missed = |left: &BTreeSet<String>| left.iter().all(|path| self.may_be_missed(attempt, path));
-        let count = |map: &BTreeMap<String, String>, key: &str| map.get(key).and_then(|c| c.parse::<u64>().ok()).unwrap_or(0);
+        let count =
+            |map: &BTreeMap<String, String>, key: &str| map.get(key).and_then(|c| c.parse::<u64>().ok()).unwrap_or(0);
         let right = match &attempt.kind {
             Kind::Append => all_kept(),
             Kind::AppendOnce(app, number) => all_kept() && after.txns.get(app) == Some(number),
@@ -309,9 +314,7 @@ impl Judge<'_> {
             }
             Kind::DeleteRows => after.files.len() == before.files.len(),
             Kind::Compact => after.files.len() + 1 == before.files.len(),
-            Kind::CountInDomain(name) => {
-                all_kept() && count(&after.domains, name) == count(&before.domains, name) + 1
-            }
+            Kind::CountInDomain(name) => all_kept() && count(&after.domains, name) == count(&before.domains, name) + 1,
             Kind::CountInProperty => {
                 let key = "sim.count";
                 all_kept() && count(&after.configuration, key) == count(&before.configuration, key) + 1
@@ -323,7 +326,8 @@ impl Judge<'_> {
     /// At WriteSerializable an overwrite need not see what others appended blindly since it read the table.
     fn may_be_missed(&self, attempt: &Attempt, path: &str) -> bool {
         let since = self.versions.iter().skip(attempt.read_version as usize + 1);
-        self.config.write_serializable && since.filter(|version| version.blind).any(|version| version.added.contains(path))
+        self.config.write_serializable
+            && since.filter(|version| version.blind).any(|version| version.added.contains(path))
     }
 
     /// Every look showed its version as it is, and a new look nothing older than what had been told.
@@ -406,9 +410,12 @@ impl Judge<'_> {
                 _ => None,
             })
             .collect();
-        let hint: Option<u64> = self.disk.state().objects.get("sim/_delta_log/_last_checkpoint").and_then(|object| {
-            serde_json::from_slice::<Value>(&object.bytes).ok()?["version"].as_u64()
-        });
+        let hint: Option<u64> = self
+            .disk
+            .state()
+            .objects
+            .get("sim/_delta_log/_last_checkpoint")
+            .and_then(|object| serde_json::from_slice::<Value>(&object.bytes).ok()?["version"].as_u64());
         if hint.is_some_and(|hint| !listed.iter().any(|(version, ..)| *version >= hint)) {
             return Err(format!("CHK-1: the hint points to {hint:?}, which is not there"));
         }

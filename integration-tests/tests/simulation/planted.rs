@@ -95,6 +95,11 @@ fn every_planted_mistake_is_found_within_a_thousand_seeds() {
         }
     }
     seeds.sort_unstable();
-    println!("{} of {} found, the median after {:?} seeds", seeds.len(), seeds.len() + missed.len(), seeds.get(seeds.len() / 2));
+    println!(
+        "{} of {} found, the median after {:?} seeds",
+        seeds.len(),
+        seeds.len() + missed.len(),
+        seeds.get(seeds.len() / 2)
+    );
     assert!(missed.is_empty(), "mistakes that {SEEDS} seeds do not find: {missed:?}");
 }

@@ -241,9 +241,7 @@ impl SimStore {
         };
         let whole = bytes.len() as u64;
         let range = match &options.range {
-            Some(range) => range
-                .as_range(whole)
-                .map_err(|e| Error::Generic { store: "sim", source: Box::new(e) })?,
+            Some(range) => range.as_range(whole).map_err(|e| Error::Generic { store: "sim", source: Box::new(e) })?,
             None => 0..whole,
         };
         let meta = meta(location.as_ref(), bytes.len(), modified_ms);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lake_format::ClockRef;
 use lake_format::action::{Action, Metadata, Protocol};
 use lake_format::transaction::{Base, Operation, Reads, Staged, transact};
-use lake_format::ClockRef;
 use lake_testkit::{SplitMix64, simulate};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -148,7 +148,11 @@ async fn create(client: &Client) {
     let actions = vec![Action::Protocol(protocol), Action::Metadata(Box::new(metadata))];
     let staged = Staged { operation: Operation::new("CREATE TABLE"), actions, reads: Reads::Nothing };
     let base = Base::New(client.root.clone(), Arc::clone(&client.clock) as ClockRef);
-    transact(base, staged, &super::committer::Watched { history: Arc::new(Mutex::new(History::default())), wrong: None })
-        .await
-        .expect("created without faults");
+    transact(
+        base,
+        staged,
+        &super::committer::Watched { history: Arc::new(Mutex::new(History::default())), wrong: None },
+    )
+    .await
+    .expect("created without faults");
 }

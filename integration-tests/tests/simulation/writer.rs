@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
-use futures::future::BoxFuture;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use lake_format::action::{Action, Add, DeletionVectorDescriptor, DomainMetadata, Remove, Txn};
 use lake_format::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use lake_format::operation::{self, AppendOptions, OverwriteOptions, Unchanged, settle};
@@ -189,7 +189,15 @@ impl Writer {
         let size = 100 + rows as i64;
         let modification_time = self.client.disk.now_ms();
         let data_change = true;
-        Action::Add(Box::new(Add { path, stats, partition_values, size, modification_time, data_change, ..Add::default() }))
+        Action::Add(Box::new(Add {
+            path,
+            stats,
+            partition_values,
+            size,
+            modification_time,
+            data_change,
+            ..Add::default()
+        }))
     }
 
     fn tombstone(&self, add: &Add, data_change: bool) -> Action {
@@ -197,11 +205,7 @@ impl Writer {
     }
 
     /// What to do next, and the doing.
-    async fn decide(
-        &mut self,
-        snapshot: &Arc<Snapshot>,
-        round: u64,
-    ) -> Option<(Kind, BoxFuture<'static, Done>)> {
+    async fn decide(&mut self, snapshot: &Arc<Snapshot>, round: u64) -> Option<(Kind, BoxFuture<'static, Done>)> {
         let files = match snapshot.files().await {
             Ok(files) => files.iter().collect::<Vec<_>>(),
             Err(error) => {
@@ -258,7 +262,8 @@ impl Writer {
             11 | 12 => {
                 let name = DOMAINS[self.rng.below(2) as usize].to_owned();
                 let count = snapshot.domain(&name).and_then(|d| d.configuration.parse::<u64>().ok()).unwrap_or(0);
-                let domain = DomainMetadata { domain: name.clone(), configuration: (count + 1).to_string(), removed: false };
+                let domain =
+                    DomainMetadata { domain: name.clone(), configuration: (count + 1).to_string(), removed: false };
                 let operation = Operation::new("SET DOMAIN METADATA");
                 (Kind::CountInDomain(name), staged(operation, vec![Action::Domain(domain)], Reads::Nothing))
             }
@@ -312,9 +317,8 @@ impl Writer {
         if self.client.config.data_files {
             let options = AppendOptions { txn: Some((app, sequence)), ..AppendOptions::default() };
             let input = rows(self.rng.below(PARTITIONS) as i64);
-            let doing = async move {
-                operation::append(&snapshot, &client.committer(), &options, input).await.map(written)
-            };
+            let doing =
+                async move { operation::append(&snapshot, &client.committer(), &options, input).await.map(written) };
             return (kind, doing.boxed());
         }
         let last_updated = Some(self.client.disk.now_ms());
