@@ -35,7 +35,7 @@ pub async fn cleaner(client: Client, mut rng: SplitMix64) {
 /// Looks at the newest version, at older ones, and follows the table from version to version.
 pub async fn reader(client: Client, mut rng: SplitMix64) {
     let mut followed: Option<Arc<Snapshot>> = None;
-    let rounds = client.config.operations * 2;
+    let rounds = client.config.operations + 1;
     for round in 0..rounds {
         let day = round * client.config.days / rounds;
         client.sleep_until_ms(day * DAY_MS + round * 30_000 + rng.below(client.config.round_ms * 2)).await;
