@@ -117,7 +117,9 @@ pub fn next(before: Option<&Version>, bytes: &Bytes, modified_ms: i64, rows_trac
             match base_row_id {
                 Some(base) if base >= next_row && base + rows - 1 <= mark => next_row = base + rows,
                 _ => {
-                    return Err(format!("COM-10: {path} begins at row id {base_row_id:?}, after {next_row}, to {mark}"));
+                    return Err(format!(
+                        "COM-10: {path} begins at row id {base_row_id:?}, after {next_row}, to {mark}"
+                    ));
                 }
             }
         }
