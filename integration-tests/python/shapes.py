@@ -5,6 +5,8 @@ A shape is a function of a `Maker` that returns the rows wanted; its name names 
 
 import datetime as dt
 import json
+import os
+import time
 from decimal import Decimal
 
 import pyarrow as pa
@@ -450,6 +452,17 @@ def checkpoints_alone(m):
     for name in m.log():
         if name[0] == "0" and name.endswith((".json", ".crc")) and int(name.split(".")[0]) < kept:
             (m.table / "_delta_log" / name).unlink()
+    return pa.concat_tables(rows)
+
+
+@shape()
+def a_log_that_lake_cleaned(m):
+    rows = [m.put(numbers(i * 3, 3)) for i in range(12)]
+    long_ago = time.time() - 60 * 86_400
+    for name in m.log():
+        os.utime(m.table / "_delta_log" / name, (long_ago, long_ago))
+    rows += [m.put(numbers(i * 3, 3)) for i in range(12, 23)]
+    assert f"{0:020}.json" not in m.log(), m.log()
     return pa.concat_tables(rows)
 
 

@@ -121,7 +121,7 @@ pub fn as_json(column: &ArrayRef) -> Result<ArrayRef, CliError> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Date32Builder, Int32Builder, MapBuilder, StringBuilder};
-    use arrow::json::ArrayWriter;
+    use arrow::json::writer::{JsonArray, Writer, WriterBuilder};
 
     use super::*;
 
@@ -141,7 +141,7 @@ mod tests {
 
     fn json(column: ArrayRef) -> String {
         let batch = RecordBatch::try_from_iter_with_nullable([("m", column, true)]).expect("a batch");
-        let mut writer = ArrayWriter::new(Vec::new());
+        let mut writer: Writer<_, JsonArray> = WriterBuilder::new().with_explicit_nulls(true).build(Vec::new());
         writer.write(&with_text_keys(&batch).expect("text")).expect("written");
         writer.finish().expect("finished");
         String::from_utf8(writer.into_inner()).expect("text")
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn keys_are_text_at_any_depth() {
-        assert_eq!(json(maps()), r#"[{"m":{"-1":{"2026-01-31":null}}},{"m":{}},{}]"#);
+        assert_eq!(json(maps()), r#"[{"m":{"-1":{"2026-01-31":null}}},{"m":{}},{"m":null}]"#);
         let sliced = maps().slice(1, 2);
-        assert_eq!(json(sliced), r#"[{"m":{}},{}]"#);
+        assert_eq!(json(sliced), r#"[{"m":{}},{"m":null}]"#);
         let field = Arc::new(Field::new("part", maps().data_type().clone(), true));
         let inside: ArrayRef = Arc::new(StructArray::from(vec![(field, maps().slice(0, 1))]));
         assert_eq!(json(inside), r#"[{"m":{"part":{"-1":{"2026-01-31":null}}}}]"#);
