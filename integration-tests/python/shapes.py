@@ -16,12 +16,12 @@ UTC = dt.timezone.utc
 SHAPES = {}
 
 
-def shape(*, mapped_partitions=False, unread_by=()):
+def shape(*, mapped_partitions=False):
     """Registers a shape. `mapped_partitions`: partition columns of a mapped table that don't come first, which DuckDB
-    reads as null. `unread_by`: readers that say they can't read it."""
+    reads as null."""
 
     def register(make):
-        make.mapped_partitions, make.unread_by = mapped_partitions, unread_by
+        make.mapped_partitions = mapped_partitions
         SHAPES[make.__name__] = make
         return make
 
@@ -412,7 +412,7 @@ def overwritten_by_rows(m):
 
 
 @shape()
-def overwritten_by_rows_with_deletion_vectors(m):
+def overwritten_by_rows_in_a_modern_table(m):
     m.put(numbers(0, 1000), "--profile", "modern")
     new = m.put(numbers(3, 2), "--mode", "overwrite", "--overwrite-where", "id >= 3 AND id < 700")
     return pa.concat_tables([numbers(0, 3), numbers(700, 300), new])

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from peers import by_lake, multiset
+from peers import by_datafusion, by_lake, multiset
 
 GOLDEN = Path(os.environ["LAKE_GOLDEN"]) if "LAKE_GOLDEN" in os.environ else None
 ENTRIES = json.loads((GOLDEN / "index.json").read_text()) if GOLDEN else []
@@ -68,6 +69,23 @@ def test_a_published_table_is_read_right(lake, entry):
 @entries("REFUSE")
 def test_a_broken_table_is_refused_by_name(lake, entry):
     assert refused(lake, GOLDEN / entry["table"], [*REFUSALS, NO_TABLE])
+
+
+@entries("write case")
+def test_a_published_append_comes_to_the_published_rows(lake, entry, tmp_path):
+    case = (GOLDEN / entry["table"]).parent
+    shutil.copytree(GOLDEN / entry["table"], tmp_path / "t")
+    if not (case / "other").exists():
+        # Empty tables of the kernel, partitioned and mapped in each way.
+        wanted = pa.table({"value": pa.array([1, 2, 3], pa.int32()), "category": ["a/b", None, "50%"]})
+        pq.write_table(wanted, tmp_path / "rows.parquet")
+        lake.run("import", tmp_path / "t", tmp_path / "rows.parquet")
+        assert multiset(by_lake(lake, tmp_path / "t")) == multiset(wanted) == multiset(by_datafusion(tmp_path / "t"))
+        return
+    lake.run("import", tmp_path / "t", *sorted((case / "other").glob("*.parquet")))
+    files = sorted((case / "expected" / "post_append").rglob("*.parquet"))
+    assert files
+    same_rows(by_lake(lake, tmp_path / "t"), pa.concat_tables(map(pq.read_table, files)), entry)
 
 
 @entries("refuse or support", "special", "write case", "log only")

@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import shutil
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Lake
 from peers import Refused, by_datafusion, by_duckdb, by_kernel, by_lake, by_pyarrow, kernel, multiset
@@ -50,7 +52,12 @@ def read(reader, table, *condition):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_lake_reads_what_it_wrote(shape, tmp_path_factory):
     maker, rows = made(shape, tmp_path_factory)
-    assert multiset(by_lake(maker.lake, maker.table)) == multiset(rows)
+    wanted = multiset(rows)
+    assert multiset(by_lake(maker.lake, maker.table)) == wanted
+    stream = maker.lake.run("scan", maker.table, "--format", "arrow")
+    assert multiset(pa.ipc.open_stream(stream).read_all()) == wanted
+    queried = maker.lake.run("sql", f"select * from '{maker.table}'", "--format", "parquet")
+    assert multiset(pq.read_table(pa.BufferReader(queried))) == wanted
     maker.lake.run("fsck", maker.table, "--deep")
 
 
@@ -64,6 +71,21 @@ def test_others_read_what_lake_wrote(reader, shape, tmp_path_factory):
         assert all(found[name].null_count == len(found) for name in maker.partitioned), "DuckDB has mended this"
         rows, found = rows.drop_columns(maker.partitioned), found.drop_columns(maker.partitioned)
     assert multiset(found) == multiset(rows)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_checkpoint_and_an_optimize_leave_the_rows(shape, tmp_path_factory, tmp_path):
+    maker, rows = made(shape, tmp_path_factory)
+    table = tmp_path / "t"
+    shutil.copytree(maker.table, table)
+    maker.lake.run("optimize", table)
+    maker.lake.run("checkpoint", table)
+    wanted = multiset(rows)
+    assert multiset(by_lake(maker.lake, table)) == wanted
+    for reader in ("duckdb", "kernel", "datafusion"):
+        if reader == "kernel" and not kernel() or reader == "duckdb" and SHAPES[shape].mapped_partitions:
+            continue
+        assert multiset(read(reader, table)) == wanted, reader
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -128,7 +150,7 @@ CONDITIONS = [("id", op, value) for op in "<=>" for value in (-1, 0, 4, 29, 35, 
 @pytest.mark.parametrize(
     "shape",
     ["checkpointed_by_itself", "checkpoints_of_the_second_kind_with_sidecars", "modern_with_checkpoints",
-     "optimized_and_z_ordered", "overwritten_by_rows_with_deletion_vectors", "mapped_from_the_start",
+     "optimized_and_z_ordered", "overwritten_by_rows_in_a_modern_table", "mapped_from_the_start",
      "statistics_of_chosen_columns", "no_statistics", "restored"],
 )
 def test_what_is_skipped_by_statistics_is_never_missed(reader, shape, tmp_path_factory):
