@@ -24,10 +24,13 @@ class Lake:
             "LAKE_HOME": str(home / "lake"),
         }
 
-    def run(self, *args, status=0, stdin=None):
-        done = subprocess.run(
+    def attempt(self, *args, stdin=None):
+        return subprocess.run(
             [self.bin, *map(str, args)], env=self.env, input=stdin, capture_output=True, timeout=600
         )
+
+    def run(self, *args, status=0, stdin=None):
+        done = self.attempt(*args, stdin=stdin)
         text = done.stderr.decode(errors="replace")
         assert done.returncode == status, f"lake {args}: exit {done.returncode}\n{text}"
         return done.stdout

@@ -1,4 +1,4 @@
-//! Does everything hold on a real S3-compatible server, from `lake local up` to eight processes at one table?
+//! Does everything hold on a real S3-compatible server, from `lake local up` to sixteen processes at one table?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use lake_catalog_client::CatalogClient;
 use lake_format::store::Secret;
 use lake_format::{AppendOptions, Clock, Input, StoreOptions, SystemClock, Table, TableRoot, WriteOutcome};
 
-const PROCESSES: i64 = 8;
-const APPENDS: i64 = 25;
 /// Tells a process of this program that it is one of many writers, and which.
 const WRITER: &str = "LAKE_TEST_WRITER";
+/// Tells a writer how many times it appends.
+const APPENDS: &str = "LAKE_TEST_APPENDS";
 /// Tells a writer which table, by path or by name.
 const TABLE: &str = "LAKE_TEST_TABLE";
 
@@ -201,14 +201,16 @@ fn the_quickstart_comes_to_the_same_on_minio_and_on_a_folder() {
     assert_eq!(sums(&warehouse), on_folder, "own server on MinIO");
 }
 
-/// Starts the writers, waits for them, and counts what is there.
-async fn race(local: &Local, table: &str, root: TableRoot) {
+/// Starts the writers, each of which appends `appends` times, waits for them, and counts what is there.
+async fn race(local: &Local, table: &str, root: TableRoot, writers: i64, appends: i64) {
     let store = local.store();
-    let writers: Vec<Child> = (0..PROCESSES)
+    let begin = std::time::Instant::now();
+    let children: Vec<Child> = (0..writers)
         .map(|writer| {
             let this = std::env::current_exe().expect("this program");
             let mut command = local.command(&this);
             command.args(["one_writer", "--exact", "--nocapture"]).env(WRITER, writer.to_string()).env(TABLE, table);
+            command.env(APPENDS, appends.to_string());
             command.env("LAKE_S3_ENDPOINT", store.endpoint.as_deref().expect("an endpoint"));
             command.env("LAKE_S3_ACCESS_KEY_ID", store.access_key_id.as_deref().expect("a key"));
             command.env("LAKE_S3_SECRET_ACCESS_KEY", store.secret_access_key.as_ref().expect("a key").expose());
@@ -221,31 +223,32 @@ async fn race(local: &Local, table: &str, root: TableRoot) {
             command.stdout(Stdio::null()).spawn().expect("a writer starts")
         })
         .collect();
-    for mut writer in writers {
-        assert!(writer.wait().expect("a writer ends").success(), "a writer failed");
+    for mut child in children {
+        assert!(child.wait().expect("a writer ends").success(), "a writer failed");
     }
+    println!("{writers} writers appended {appends} times each in {:?}", begin.elapsed());
     let opened = Table::open(root, SystemClock::shared()).await.expect("the table opens");
-    let appends = u64::try_from(PROCESSES * APPENDS).expect("positive");
-    assert_eq!(opened.snapshot().version(), appends, "one version each, after the first");
-    let history = opened.history(1000).await.expect("history");
+    let commits = u64::try_from(writers * appends).expect("positive");
+    assert_eq!(opened.snapshot().version(), commits, "one version each, after the first");
+    let history = opened.history(usize::MAX).await.expect("history");
     let versions: Vec<u64> = history.iter().rev().map(|entry| entry.version).collect();
-    assert_eq!(versions, (0..=appends).collect::<Vec<_>>(), "no gap");
+    assert_eq!(versions, (0..=commits).collect::<Vec<_>>(), "no gap");
     let ids: BTreeSet<_> = history.iter().filter_map(|entry| entry.info.txn_id.clone()).collect();
     assert_eq!(ids.len(), versions.len(), "each commit is one of its own");
     let from = if table.contains("://") { format!("'{table}'") } else { table.to_owned() };
     let rows = local.rows(&format!("SELECT writer, n FROM {from}"));
     let expected: BTreeSet<String> =
-        (0..PROCESSES).flat_map(|writer| (0..APPENDS).map(move |n| format!("{writer},{n}"))).collect();
+        (0..writers).flat_map(|writer| (0..appends).map(move |n| format!("{writer},{n}"))).collect();
     assert_eq!(rows.len(), expected.len(), "nothing doubled");
     assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), expected, "nothing lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_processes_append_to_one_table_on_s3() {
+async fn sixteen_processes_append_to_one_table_on_s3() {
     let local = Local::up();
     let table = "s3://lake/race/direct";
     local.says(&["create", table, "--schema", "writer long, n long"]);
-    race(&local, table, TableRoot::open(table, &local.store()).expect("a root")).await;
+    race(&local, table, TableRoot::open(table, &local.store()).expect("a root"), 16, 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,7 +257,7 @@ async fn eight_processes_append_to_one_table_through_the_server() {
     let table = "bronze.race";
     local.says(&["create", table, "--schema", "writer long, n long"]);
     let located = local.catalog().locate(table, &local.store()).await.expect("the table is there");
-    race(&local, table, located.root).await;
+    race(&local, table, located.root, 8, 25).await;
 }
 
 /// One of the writers, when this program was started as one; else nothing.
@@ -264,8 +267,9 @@ async fn one_writer() {
         return;
     };
     let writer: i64 = writer.parse().expect("a number");
+    let appends: i64 = std::env::var(APPENDS).ok().and_then(|text| text.parse().ok()).expect("a number");
     let mut table = open(&table).await;
-    for n in 0..APPENDS {
+    for n in 0..appends {
         loop {
             match table.append(&AppendOptions::default(), one_row(writer, n)).await {
                 Ok(WriteOutcome::Committed(..)) => break,

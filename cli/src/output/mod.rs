@@ -1,5 +1,6 @@
 //! What a command says: data on standard output in the format asked for, talk on standard error.
 
+mod json;
 mod listing;
 mod progress;
 mod rows;

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, StringBuilder};
+use arrow::array::ArrayRef;
 use arrow::csv;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
-use arrow::json::writer::{
-    EncoderOptions, JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder as JsonBuilder, make_encoder,
-};
+use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder as JsonBuilder};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::json::{as_json, with_text_keys};
 use super::sink::Sink;
 use super::table::{self, Header};
 use crate::args::Format;
@@ -82,8 +81,8 @@ impl Printer {
         self.rows += batch.num_rows() as u64;
         match &mut self.form {
             Form::Table(_, rows, _) => collect(batch, rows)?,
-            Form::Json(writer) => writer.write(batch)?,
-            Form::Ndjson(writer) => writer.write(batch)?,
+            Form::Json(writer) => writer.write(&with_text_keys(batch)?)?,
+            Form::Ndjson(writer) => writer.write(&with_text_keys(batch)?)?,
             Form::Csv(schema, writer) => writer.write(&flat(batch, schema)?)?,
             Form::Arrow(writer) => writer.write(batch)?,
             Form::Parquet(writer) => {
@@ -178,23 +177,4 @@ fn flat(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, CliError
     let columns = batch.columns().iter().map(column).collect::<Result<Vec<_>, CliError>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?)
-}
-
-/// Each value as JSON text; null stays null.
-fn as_json(column: &ArrayRef) -> Result<ArrayRef, CliError> {
-    let field = Arc::new(Field::new("", column.data_type().clone(), true));
-    let options = EncoderOptions::default().with_explicit_nulls(true);
-    let mut encoder = make_encoder(&field, column.as_ref(), &options)?;
-    let mut texts = StringBuilder::new();
-    let mut text = Vec::new();
-    for row in 0..column.len() {
-        if column.is_null(row) {
-            texts.append_null();
-            continue;
-        }
-        text.clear();
-        encoder.encode(row, &mut text);
-        texts.append_value(String::from_utf8_lossy(&text));
-    }
-    Ok(Arc::new(texts.finish()))
 }
