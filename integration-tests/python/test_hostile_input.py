@@ -149,9 +149,9 @@ def test_config(lake, tmp_path, name):
 
 STATEMENTS = {
     "brackets": "select " + "(" * 50_000 + "1" + ")" * 50_000,
-    "not": "select " + "not " * 50_000 + "true",
+    "not": "select " + "not " * 30_000 + "true",
     "minus": "select " + "- " * 50_000 + "1",
-    "or": "select 1 where 1=1" + " or 1=1" * 20_000,
+    "or": "select 1 where 1=1" + " or 1=1" * 10_000,
     "a torn text": "select 'abc",
     "zeros": "select \x01 1",
     "nothing": "",

@@ -86,9 +86,7 @@ fn operation_of(first: &SchemaChange, changes: &[SchemaChange]) -> Operation {
         SchemaChange::Move { path, .. }
         | SchemaChange::DropNotNull { path }
         | SchemaChange::Widen { path, .. }
-        | SchemaChange::Comment { path, .. } => {
-            Operation::new("CHANGE COLUMN").with("column", path.join("."))
-        }
+        | SchemaChange::Comment { path, .. } => Operation::new("CHANGE COLUMN").with("column", path.join(".")),
     }
 }
 

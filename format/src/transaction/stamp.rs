@@ -57,7 +57,9 @@ pub(super) fn stamp(actions: &[Action], ground: Ground<'_>) -> Result<Stamped> {
 
 /// Whether the versions of a table carry their own time.
 pub(super) fn keeps_time(head: Option<&Snapshot>) -> bool {
-    head.is_some_and(|head| head.properties().in_commit_timestamps && is_supported(head.protocol(), "inCommitTimestamp"))
+    head.is_some_and(|head| {
+        head.properties().in_commit_timestamps && is_supported(head.protocol(), "inCommitTimestamp")
+    })
 }
 
 /// Whether `actions` make a table keep its own time that does not yet.
