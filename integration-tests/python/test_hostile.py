@@ -299,16 +299,30 @@ def description(table, change):
         "month 13": {"day": "2026-13-01"},
         "a number": {"day": 7},
         "an object": {"day": {}},
-        "of a foreign column": {"nope": "x"},
-        "none": {},
-        "too many": {"day": "2026-01-01", "id": "1"},
     },
+    status=(0, CORRUPT),
+    fsck=CORRUPT,
 )
 def partition_values(table, values):
     template, source = table.actions("add")[0], table.data_files()[0]
     source.with_name("other.parquet").write_bytes(source.read_bytes())
     path = str(source.with_name("other.parquet").relative_to(table.path))
     table.put({"add": {**template, "path": path, "size": source.stat().st_size, "partitionValues": values}})
+
+
+@each(
+    "parts",
+    {
+        "of a foreign column": {"nope": "x"},
+        "none": {},
+        "too many": {"day": "2026-01-01", "id": "1"},
+    },
+    rows=ROWS + 4,
+    fsck=(0, CORRUPT),
+)
+def partition_values_that_are_odd(table, values):
+    """A value that is missing is null, one too many is nobody's."""
+    partition_values(table, values)
 
 
 # Paths.
