@@ -304,7 +304,12 @@ def description(table, change):
     fsck=CORRUPT,
 )
 def partition_values(table, values):
-    template, source = table.actions("add")[0], table.data_files()[0]
+    put_partition(table, values)
+
+
+def put_partition(table, values):
+    template = next(add for add in table.actions("add", 1) if add["partitionValues"]["day"] == "2026-01-01")
+    source = table.path / template["path"]
     source.with_name("other.parquet").write_bytes(source.read_bytes())
     path = str(source.with_name("other.parquet").relative_to(table.path))
     table.put({"add": {**template, "path": path, "size": source.stat().st_size, "partitionValues": values}})
@@ -322,7 +327,7 @@ def partition_values(table, values):
 )
 def partition_values_that_are_odd(table, values):
     """A value that is missing is null, one too many is nobody's."""
-    partition_values(table, values)
+    put_partition(table, values)
 
 
 # Paths.
