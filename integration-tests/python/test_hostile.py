@@ -645,7 +645,7 @@ def compacted(table, data):
     (table.log / f"{0:020}.{table.version:020}.compacted.json").write_bytes(data)
 
 
-@each("plain", SHORTCUTS)
+@each("plain", {k: v for k, v in SHORTCUTS.items() if k in ("nothing", "garbage", "zeros", "not UTF-8")})
 def compacted_for_commits_that_are_gone(table, data):
     (table.log / f"{1:020}.{2:020}.compacted.json").write_bytes(data)
     for version in (1, 2):
@@ -664,7 +664,6 @@ def compacted_for_commits_that_are_gone(table, data):
         "garbage": lambda data: b"garbage!" * 200,
         "half of it": lambda data: data[: len(data) // 2],
         "its last byte gone": lambda data: data[:-1],
-        "a byte more": lambda data: data + b"\0",
         "zeros": lambda data: b"\0" * len(data),
         "its pages zero": lambda data: data[:4] + b"\0" * 100 + data[104:],
         "a footer of 2^31 bytes": lambda data: data[:-8] + struct.pack("<I", 2**31 - 1) + b"PAR1",
@@ -679,6 +678,13 @@ def compacted_for_commits_that_are_gone(table, data):
 def data_bytes(table, change):
     path = table.data_files()[0]
     path.write_bytes(change(path.read_bytes()))
+
+
+@case(rows=ROWS, fsck=CORRUPT)
+def a_data_file_with_a_byte_more(table):
+    """What the log does not count is not read."""
+    path = table.data_files()[0]
+    path.write_bytes(path.read_bytes() + b"\0")
 
 
 def tail(size):

@@ -9,6 +9,8 @@ use lake_format::schema::{ArrayType, DataType, PrimitiveType, StructField, Struc
 use lake_format::{Error, Result};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::survey::MOST_COLUMNS;
+
 /// Bytes of one line, at most.
 const LINE_BYTES: usize = 16 << 20;
 
@@ -91,6 +93,12 @@ impl Shape {
 }
 
 fn struct_of(fields: &[(String, Shape)], path: &str) -> Result<StructType> {
+    if fields.len() > MOST_COLUMNS {
+        let message = format!("the objects have {} keys, more than {MOST_COLUMNS}", fields.len());
+        return Err(Error::invalid(message)
+            .with_object(path.to_owned())
+            .with_hint("nothing was written; where keys are data, they belong into a list"));
+    }
     let dot = if path.is_empty() { "" } else { "." };
     let fields = fields
         .iter()
