@@ -28,6 +28,11 @@ const EXIT_CODES: &[(ErrorKind, u8)] = &[
     (ErrorKind::Unavailable, 8),
 ];
 
+/// Characters of a line that are shown at its begin, and at its end when it has more than both: names and values from
+/// a file may have millions.
+const LINE_HEAD: usize = 1_500;
+const LINE_TAIL: usize = 300;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum CliError {
@@ -98,33 +103,48 @@ pub fn printable(text: &str) -> String {
     clean
 }
 
+/// `text` with the middle of very long lines left out.
+fn shortened(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        let (head, tail) = (line.char_indices().nth(LINE_HEAD), line.char_indices().nth_back(LINE_TAIL - 1));
+        match (head, tail) {
+            (Some((head, _)), Some((tail, _))) if head < tail => {
+                format!("{} … {} bytes left out … {}", &line[..head], tail - head, &line[tail..])
+            }
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn failed_text(error: &Error) -> String {
     // The object stands behind the first line: further ones are details.
-    let mut lines = error.message().lines();
+    let message = shortened(error.message());
+    let mut lines = message.lines();
     let mut text = format!("error: {}", lines.next().unwrap_or_default());
     if let Some(object) = error.object() {
-        text += &format!(" ({object})");
+        text += &format!(" ({})", shortened(object));
     }
     for line in lines {
         text += &format!("\n  {}", line.trim_start());
     }
     for cause in causes(error) {
-        text += &format!("\n  cause: {cause}");
+        text += &format!("\n  cause: {}", shortened(&cause));
     }
-    for hint in error.hint().unwrap_or_default().lines() {
+    for hint in shortened(error.hint().unwrap_or_default()).lines() {
         text += &format!("\n  hint: {hint}");
     }
     text + "\n"
 }
 
 fn failed_json(error: &Error) -> String {
-    let cause = causes(error).join(": ");
+    let cause = shortened(&causes(error).join(": "));
     let body = json!({ "error": {
         "kind": error.kind().as_str(),
-        "message": error.message(),
-        "object": error.object(),
+        "message": shortened(error.message()),
+        "object": error.object().map(shortened),
         "cause": (!cause.is_empty()).then_some(cause),
-        "hint": error.hint(),
+        "hint": error.hint().map(shortened),
     }});
     format!("{body}\n")
 }
@@ -247,6 +267,18 @@ mod tests {
         assert_eq!(printed(error, false), "error: bad (t)\n  cause: deep\n  hint: one\n  hint: two\n");
         let error = Error::invalid("2 rules\n  a: x\nb: y").with_object("t");
         assert_eq!(printed(error, false), "error: 2 rules (t)\n  a: x\n  b: y\n");
+    }
+
+    #[test]
+    fn a_name_of_megabytes_is_shown_by_its_ends() {
+        let error = || Error::invalid(format!("no column {}é!", "ä".repeat(5_000_000))).with_object("t");
+        for as_json in [false, true] {
+            let text = printed(error(), as_json);
+            assert!(text.len() < 5_000 && text.contains("no column ä") && text.contains("é!"), "{as_json}: {text}");
+            assert!(text.contains("bytes left out"), "{text}");
+        }
+        let lines = vec!["x".repeat(1_700); 3].join("\n");
+        assert_eq!(shortened(&lines), lines);
     }
 
     #[test]

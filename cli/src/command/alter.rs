@@ -202,9 +202,6 @@ async fn apply(change: Change, table: &mut Table) -> Result<WriteOutcome> {
             table.alter_schema(&changes).await
         }
         Change::AlterColumn { column, data_type, drop_not_null, comment, position } => {
-            if comment.is_some() {
-                return Err(not_done("changing a comment"));
-            }
             let path = path(&column, table.snapshot().schema());
             let mut changes = Vec::new();
             if let Some(data_type) = data_type {
@@ -212,6 +209,9 @@ async fn apply(change: Change, table: &mut Table) -> Result<WriteOutcome> {
             }
             if drop_not_null {
                 changes.push(SchemaChange::DropNotNull { path: path.clone() });
+            }
+            if let Some(text) = comment {
+                changes.push(SchemaChange::Comment { path: path.clone(), text });
             }
             if position.first || position.after.is_some() {
                 changes.push(SchemaChange::Move { path, position: position.place() });
@@ -272,8 +272,4 @@ fn primitive(text: &str) -> Result<PrimitiveType> {
         Some(DataType::Primitive(primitive)) if fields.len() == 1 => Ok(*primitive),
         _ => Err(Error::unsupported("only columns without parts can take a wider type").with_object(text.to_owned())),
     }
-}
-
-fn not_done(what: &str) -> Error {
-    Error::unsupported(format!("{what} is not done by this version of Lake")).with_hint("nothing was changed")
 }

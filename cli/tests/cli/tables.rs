@@ -108,6 +108,17 @@ fn what_became_of_a_commit() {
 }
 
 #[test]
+fn a_comment_comes_and_goes_without_a_data_file() {
+    let mut sandbox = Sandbox::new();
+    sandbox.get(&["create", "./t", "--schema", "id long, address struct<zip:string>"]);
+    sandbox.get(&["alter", "./t", "alter-column", "address.zip", "--comment", "five digits"]);
+    assert!(sandbox.get(&["schema", "./t", "--format", "json"]).contains("five digits"));
+    sandbox.get(&["alter", "./t", "alter-column", "address.zip", "--comment", ""]);
+    assert!(!sandbox.get(&["schema", "./t", "--format", "json"]).contains("comment"));
+    assert!(sandbox.get(&["schema", "./t@v1", "--format", "json"]).contains("five digits"));
+}
+
+#[test]
 fn versions_compared_and_checked() {
     let mut sandbox = Sandbox::new();
     sandbox.file("a.csv", "id,name\n1,Ann\n2,Bob\n").file("b.csv", "id,name\n3,Cid\n");

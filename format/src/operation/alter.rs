@@ -83,9 +83,10 @@ fn operation_of(first: &SchemaChange, changes: &[SchemaChange]) -> Operation {
             });
             Operation::new("DROP COLUMNS").with("columns", json!(dropped.collect::<Vec<_>>()).to_string())
         }
-        SchemaChange::Move { path, .. } | SchemaChange::DropNotNull { path } | SchemaChange::Widen { path, .. } => {
-            Operation::new("CHANGE COLUMN").with("column", path.join("."))
-        }
+        SchemaChange::Move { path, .. }
+        | SchemaChange::DropNotNull { path }
+        | SchemaChange::Widen { path, .. }
+        | SchemaChange::Comment { path, .. } => Operation::new("CHANGE COLUMN").with("column", path.join(".")),
     }
 }
 
@@ -109,7 +110,7 @@ fn check_change(snapshot: &Snapshot, schema: &StructType, metadata: &Metadata, c
             }
             unspoken(snapshot, "widened", path)
         }
-        SchemaChange::Move { .. } | SchemaChange::DropNotNull { .. } => Ok(()),
+        SchemaChange::Move { .. } | SchemaChange::DropNotNull { .. } | SchemaChange::Comment { .. } => Ok(()),
     }
 }
 

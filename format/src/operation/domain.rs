@@ -6,7 +6,7 @@ use super::{WriteOutcome, report};
 use crate::action::{Action, DomainMetadata};
 use crate::conflict::Reads;
 use crate::error::{Error, Result};
-use crate::protocol::has_feature;
+use crate::protocol::is_supported;
 use crate::snapshot::Snapshot;
 use crate::transaction::{Base, Committer, Operation, Staged, transact};
 use crate::write::Written;
@@ -59,7 +59,7 @@ async fn change(
 ) -> Result<WriteOutcome> {
     check_name(&domain.domain)?;
     snapshot.check_writable()?;
-    if !has_feature(snapshot.protocol(), "domainMetadata") {
+    if !is_supported(snapshot.protocol(), "domainMetadata") {
         return Err(Error::unsupported("the table lacks the feature \"domainMetadata\", which domains need")
             .with_object(snapshot.root().display())
             .with_hint("nothing was changed; ask for the feature first: a protocol is never upgraded silently"));

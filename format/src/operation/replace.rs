@@ -12,7 +12,7 @@ use crate::action::{Add, partition_value};
 use crate::conflict::{Ground, judge_file};
 use crate::error::{Error, Result};
 use crate::expr::{ColumnPath, CompareOp, Predicate, Verdict, evaluate};
-use crate::protocol::{Rules, has_feature};
+use crate::protocol::{Rules, is_supported};
 use crate::scan::{ReadOptions, ScanPlan, ScanRequest};
 use crate::schema::mapping::physical_name;
 use crate::schema::{DataType, PrimitiveType, StructType};
@@ -223,8 +223,8 @@ async fn holds_a_row(plan: &ScanPlan, add: &Add) -> Result<bool> {
 fn check_splittable(snapshot: &Snapshot, add: &Add) -> Result<()> {
     let feed = snapshot.metadata().configuration.get("delta.enableChangeDataFeed");
     let feeds = feed.is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        && has_feature(snapshot.protocol(), "changeDataFeed");
-    let tracks = snapshot.properties().row_tracking && has_feature(snapshot.protocol(), "rowTracking");
+        && is_supported(snapshot.protocol(), "changeDataFeed");
+    let tracks = snapshot.properties().row_tracking && is_supported(snapshot.protocol(), "rowTracking");
     let reason = match (tracks, feeds) {
         (true, _) => "\"rowTracking\"",
         (false, true) => "\"changeDataFeed\"",

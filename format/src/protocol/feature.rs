@@ -87,15 +87,6 @@ pub fn features_of(protocol: &Protocol) -> BTreeSet<String> {
     features
 }
 
-/// Whether a protocol asks for the feature `name`.
-pub fn has_feature(protocol: &Protocol, name: &str) -> bool {
-    let listed = |features: &Option<Vec<String>>| features.iter().flatten().any(|feature| feature == name);
-    listed(&protocol.reader_features) || listed(&protocol.writer_features) || {
-        let implied = Feature::named(name).map_or(0, |feature| feature.implied_by_writer);
-        protocol.writer_features.is_none() && (1..=protocol.min_writer_version).contains(&implied)
-    }
-}
-
 impl Feature {
     /// The row called `name`.
     pub fn named(name: &str) -> Option<&'static Self> {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::schema::mapping::{self, MODE_PROPERTY};
 use crate::schema::{DataType, MappingMode, StructType, widening};
 
-use super::feature::{FEATURES, Feature, Support, has_feature};
+use super::feature::{FEATURES, Feature, Support};
 
 const READER_MAX: i32 = 3;
 const WRITER_MAX: i32 = 7;
@@ -103,7 +103,7 @@ pub fn check_write(protocol: &Protocol, metadata: &Metadata, schema: &StructType
         }
     }
     for (name, needed) in [("rowTracking", "domainMetadata"), ("clustering", "domainMetadata")] {
-        if has_feature(protocol, name) && !has_feature(protocol, needed) {
+        if is_supported(protocol, name) && !is_supported(protocol, needed) {
             return Err(Error::corrupt(format!("the feature {name:?} is listed without {needed:?}, which it needs"))
                 .with_object("protocol action"));
         }

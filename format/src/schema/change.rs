@@ -1,4 +1,4 @@
-//! One change to a schema that leaves the data files as they are: add, rename, drop, move, relax, widen.
+//! One change to a schema that leaves the data files as they are: add, rename, drop, move, relax, widen, comment.
 
 use crate::error::{Error, Result};
 
@@ -6,6 +6,9 @@ use super::mapping::{part_of, strip};
 use super::names::check_names;
 use super::widening::{can_widen, record};
 use super::{DataType, PrimitiveType, StructField, StructType};
+
+/// Where a field's metadata holds what it is, in words.
+const COMMENT: &str = "comment";
 
 /// Where a column goes among its siblings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,13 @@ pub enum SchemaChange {
         /// The type.
         to: PrimitiveType,
     },
+    /// Other words about a field.
+    Comment {
+        /// The field.
+        path: Vec<String>,
+        /// The words; none take the comment away.
+        text: String,
+    },
 }
 
 /// `schema` after `change`. Ids and physical names stay with their fields; a new field has none yet.
@@ -100,6 +110,7 @@ pub fn apply(schema: &StructType, change: &SchemaChange) -> Result<StructType> {
         })?,
         SchemaChange::DropNotNull { path } => at_field(&mut new, path, &mut |found| found.drop_not_null())?,
         SchemaChange::Widen { path, to } => at_field(&mut new, path, &mut |found| found.widen(*to))?,
+        SchemaChange::Comment { path, text } => at_field(&mut new, path, &mut |found| found.comment(text))?,
     }
     check_names(&new)?;
     Ok(new)
@@ -183,6 +194,16 @@ impl Found<'_> {
             Some(DataType::Map(map)) if last.eq_ignore_ascii_case("value") => map.value_contains_null = true,
             _ => return Err(invalid("the keys of a map are never null", self.path)),
         }
+        Ok(())
+    }
+
+    fn comment(self, text: &str) -> Result<()> {
+        self.whole_field()?;
+        let metadata = &mut self.siblings.fields[self.at].metadata;
+        match text {
+            "" => metadata.remove(COMMENT),
+            text => metadata.insert(COMMENT.to_owned(), text.into()),
+        };
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::Snapshot;
 use crate::error::Result;
 use crate::log::{CleanUpRules, CleanedUp, clean_up};
-use crate::protocol::has_feature;
+use crate::protocol::is_supported;
 
 impl Snapshot {
     /// Deletes the files of the log that no version within `delta.logRetentionDuration` needs (LOG-12 to LOG-14). Does
@@ -15,10 +15,10 @@ impl Snapshot {
     pub async fn clean_log(&self) -> Result<CleanedUp> {
         self.check_writable()?;
         let properties = self.properties();
-        if !properties.expired_log_cleanup || has_feature(self.protocol(), "catalogManaged") {
+        if !properties.expired_log_cleanup || is_supported(self.protocol(), "catalogManaged") {
             return Ok(CleanedUp::default());
         }
-        let protects = has_feature(self.protocol(), "checkpointProtection");
+        let protects = is_supported(self.protocol(), "checkpointProtection");
         let rules = CleanUpRules {
             retention_ms: properties.log_retention_ms,
             timekeeping: self.timekeeping(),

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::log::checkpoint::{self, Layout, StatsWanted};
 use crate::log::{Checksum, Timekeeping, in_commit_ms, write_checksum};
 use crate::planted::{Defect, planted};
-use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping};
+use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping, is_supported};
 use crate::replay::{Header, HeaderFold};
 use crate::schema::{MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
@@ -85,9 +85,12 @@ impl Snapshot {
         check_read(&header.protocol, &header.metadata).map_err(named)?;
         let schema = parse_schema(&header.metadata.schema_string).map_err(named)?;
         check_schema(&header.protocol, &header.metadata, &schema).map_err(named)?;
-        for column in &header.metadata.partition_columns {
+        for (at, column) in header.metadata.partition_columns.iter().enumerate() {
             if schema.field(column).is_none() {
                 return Err(named(Error::corrupt(format!("partition column {column:?} is not in the schema"))));
+            }
+            if header.metadata.partition_columns[..at].contains(column) {
+                return Err(named(Error::corrupt(format!("partition column {column:?} is listed twice"))));
             }
         }
         let properties = TableProperties::parse(&header.metadata.configuration);
@@ -295,9 +298,9 @@ impl Snapshot {
         write_checksum(&self.root, self.version, &checksum).await
     }
 
-    /// Whether the protocol lists a feature for writers.
+    /// Whether the protocol lists or implies a feature.
     pub fn has_feature(&self, name: &str) -> bool {
-        self.protocol().writer_features.iter().flatten().any(|listed| listed == name)
+        is_supported(self.protocol(), name)
     }
 }
 

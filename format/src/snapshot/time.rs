@@ -8,14 +8,14 @@ use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::expr::Scalar;
 use crate::log::{LogPath, Timekeeping, list_log};
-use crate::protocol::{TableProperties, has_feature};
+use crate::protocol::{TableProperties, is_supported};
 use crate::replay::Header;
 use crate::store::{ObjectInfo, TableRoot};
 
 /// Where a table so described has its versions' times from (LOG-9). The property means nothing without the feature, and
 /// a time in a commit means nothing without both.
 pub(super) fn timekeeping(protocol: &Protocol, properties: &TableProperties) -> Timekeeping {
-    if !properties.in_commit_timestamps || !has_feature(protocol, "inCommitTimestamp") {
+    if !properties.in_commit_timestamps || !is_supported(protocol, "inCommitTimestamp") {
         return Timekeeping::Files;
     }
     match (properties.in_commit_timestamp_enablement_version, properties.in_commit_timestamp_enablement_ms) {

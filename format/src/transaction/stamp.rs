@@ -6,7 +6,7 @@ use crate::action::stats::Stats;
 use crate::action::{Action, Add, DomainMetadata, Metadata, Protocol};
 use crate::error::{Error, Result};
 use crate::planted::{Defect, planted};
-use crate::protocol::{ROW_TRACKING_DOMAIN, TableProperties, has_feature};
+use crate::protocol::{ROW_TRACKING_DOMAIN, TableProperties, is_supported};
 use crate::snapshot::Snapshot;
 
 const ENABLEMENT_VERSION: &str = "delta.inCommitTimestampEnablementVersion";
@@ -42,7 +42,7 @@ pub(super) fn stamp(actions: &[Action], ground: Ground<'_>) -> Result<Stamped> {
         Some(head) if !actions.iter().any(|action| matches!(action, Action::Metadata(_))) => head.properties().clone(),
         _ => metadata.map(|metadata| TableProperties::parse(&metadata.configuration)).unwrap_or_default(),
     };
-    let asks = |name| protocol.is_some_and(|protocol| has_feature(protocol, name));
+    let asks = |name| protocol.is_some_and(|protocol| is_supported(protocol, name));
     let (tracks, keeps_time) = (asks("rowTracking") && !properties.row_tracking_suspended, keeps_time(ground.head));
     let in_commit = asks("inCommitTimestamp") && properties.in_commit_timestamps;
     if tracks {
@@ -61,14 +61,16 @@ pub(super) fn stamp(actions: &[Action], ground: Ground<'_>) -> Result<Stamped> {
 
 /// Whether the versions of a table carry their own time.
 pub(super) fn keeps_time(head: Option<&Snapshot>) -> bool {
-    head.is_some_and(|head| head.properties().in_commit_timestamps && has_feature(head.protocol(), "inCommitTimestamp"))
+    head.is_some_and(|head| {
+        head.properties().in_commit_timestamps && is_supported(head.protocol(), "inCommitTimestamp")
+    })
 }
 
 /// Whether `actions` make a table keep its own time that does not yet.
 pub(super) fn starts_keeping_time(actions: &[Action], head: Option<&Snapshot>) -> bool {
     let (protocol, metadata) = after(actions, head);
     let wanted = metadata.is_some_and(|m| TableProperties::parse(&m.configuration).in_commit_timestamps);
-    head.is_some() && wanted && !keeps_time(head) && protocol.is_some_and(|p| has_feature(p, "inCommitTimestamp"))
+    head.is_some() && wanted && !keeps_time(head) && protocol.is_some_and(|p| is_supported(p, "inCommitTimestamp"))
 }
 
 /// The protocol and the description after `actions`.
@@ -186,7 +188,7 @@ impl Marks {
     pub fn after(self, protocol: &Protocol, properties: &TableProperties, actions: &[Action]) -> Result<Self> {
         let version = self.version + 1;
         let own_ms = crate::log::in_commit_ms(actions);
-        if properties.in_commit_timestamps && has_feature(protocol, "inCommitTimestamp") {
+        if properties.in_commit_timestamps && is_supported(protocol, "inCommitTimestamp") {
             let own_ms = own_ms.ok_or_else(|| Error::invalid("the commit lacks its inCommitTimestamp"))?;
             if own_ms <= self.timestamp_ms {
                 let last = self.timestamp_ms;
@@ -203,7 +205,7 @@ impl Marks {
         if row_id < self.row_id {
             return Err(Error::invalid("the mark of row ids goes down").with_object(ROW_TRACKING_DOMAIN));
         }
-        if has_feature(protocol, "rowTracking") && !properties.row_tracking_suspended {
+        if is_supported(protocol, "rowTracking") && !properties.row_tracking_suspended {
             for action in actions {
                 if let Action::Add(add) = action {
                     self.check_ids(add, version, row_id).map_err(|e| e.with_object(add.path.clone()))?;

@@ -16,7 +16,7 @@ use crate::conflict::{self, Mine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{CommitRecord, commit_name};
 use crate::planted::{Defect, planted};
-use crate::protocol::{TableProperties, has_feature};
+use crate::protocol::{TableProperties, is_supported};
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
 
@@ -163,7 +163,7 @@ const MIN_DEADLINE_MS: i64 = 60 * 60 * 1000;
 /// `Unsupported` naming the feature.
 pub fn check_rearrangement(snapshot: &Snapshot) -> Result<()> {
     let properties = snapshot.properties();
-    if !has_feature(snapshot.protocol(), "rowTracking") || !properties.row_tracking {
+    if !is_supported(snapshot.protocol(), "rowTracking") || !properties.row_tracking {
         return Ok(());
     }
     Err(Error::unsupported(
@@ -239,7 +239,7 @@ fn check_features(actions: &[Action], head: &Snapshot) -> Result<()> {
         ("inCommitTimestamp", !now.in_commit_timestamps && then.in_commit_timestamps),
         ("rowTracking", !now.row_tracking && then.row_tracking),
     ];
-    match switched_on.into_iter().find(|&(feature, on)| on && !has_feature(protocol, feature)) {
+    match switched_on.into_iter().find(|&(feature, on)| on && !is_supported(protocol, feature)) {
         None => Ok(()),
         Some((feature, _)) => {
             let message = format!("this property needs the table feature {feature:?}, which the table lacks");

@@ -17,7 +17,7 @@ use super::ipc::ArrowFile;
 use super::json::{Lines, Sample};
 
 /// Columns of a CSV file, at most.
-const MOST_COLUMNS: usize = 10_000;
+pub const MOST_COLUMNS: usize = 10_000;
 
 /// How text is read.
 #[derive(Clone, Debug)]

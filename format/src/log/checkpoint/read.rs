@@ -213,6 +213,7 @@ async fn parquet_files(
     let size_bytes = (object.size_bytes > 0).then_some(object.size_bytes);
     let file = ParquetFile::open(root, &object.path, size_bytes).await?;
     let wanted = file_leaves(file.metadata(), kind, stats);
+    check_file_columns(file.metadata()).map_err(|error| error.with_object(name.clone()))?;
     // A group of rows without a path has no file of this kind.
     let path_leaf = leaves(file.metadata(), |path| path == [kind.name(), "path"]);
     let groups = file.metadata().row_groups().iter().enumerate();
@@ -231,6 +232,25 @@ async fn parquet_files(
         Err(error) => stream::iter(vec![Err(error)]),
     });
     Ok(flat.boxed())
+}
+
+/// A part that could not say which files there are is damaged: taken for one without files, it would make the table
+/// smaller. Only the main file of a V2 checkpoint may leave the files to its sidecars.
+fn check_file_columns(metadata: &ParquetMetaData) -> Result<()> {
+    let has = |wanted: &dyn Fn(&[String]) -> bool| !leaves(metadata, wanted).is_empty();
+    for kind in [FileKind::Add, FileKind::Remove] {
+        if has(&|path| path[0] == kind.name()) && !has(&|path| path == [kind.name(), "path"]) {
+            return Err(Error::corrupt(format!("the column {:?} of a checkpoint has no paths (LOG-5)", kind.name())));
+        }
+    }
+    let lists = has(&|path| path[0] == FileKind::Add.name() || path[0] == FileKind::Remove.name());
+    let is_main = has(&|path| path[0] == "sidecar" || path[0] == "checkpointMetadata");
+    let is_sidecar = !is_main && !has(&|path| path[0] == "protocol" || path[0] == "metaData");
+    let names_adds = has(&|path| path[0] == FileKind::Add.name());
+    if is_main || names_adds || is_sidecar && lists {
+        return Ok(());
+    }
+    Err(Error::corrupt("a checkpoint has no column of files (LOG-5)"))
 }
 
 /// The columns of `kind`, with the statistics that are wanted: as columns where the file has them so, else as text.

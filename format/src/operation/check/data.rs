@@ -63,6 +63,11 @@ impl Looked {
         let (object, message) = (object.to_owned(), message.into());
         self.findings.push(Finding { severity: Severity::Damage, check, object, message });
     }
+
+    fn warning(&mut self, check: &'static str, object: &str, message: impl Into<String>) {
+        let (object, message) = (object.to_owned(), message.into());
+        self.findings.push(Finding { severity: Severity::Warning, check, object, message });
+    }
 }
 
 async fn look(
@@ -103,6 +108,9 @@ async fn look(
         Err(error) => return Err(error),
     };
     let stats = add.stats.as_deref().and_then(Stats::parse);
+    if add.stats.is_some() && stats.is_none() {
+        looked.warning("statistics", &name, "the statistics can't be parsed: readers pass over them");
+    }
     if let Some(told) = stats.as_ref().and_then(|stats| stats.num_records).filter(|told| *told != rows) {
         looked.damage("row-count", &name, format!("the file has {rows} rows, and its statistics say {told}"));
     }

@@ -186,6 +186,11 @@ async fn check_checkpoint(
         }
         Err(error) => return Err(error),
     };
+    let told = read_hint(root).await.filter(|hint| hint.version == version).and_then(|hint| hint.num_of_add_files);
+    if told.is_some_and(|told| told != listed.len() as u64) {
+        let message = format!("it lists {} files, and the hint says {}", listed.len(), told.unwrap_or(0));
+        report.damage("checkpoint", name.clone(), message);
+    }
     let Some(live) = live else { return Ok(Some(listed)) };
     let differing = |a: &Live, b: &Live| -> Vec<String> {
         let mut names: Vec<String> =
@@ -212,10 +217,12 @@ async fn files_of(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Live> {
     for source in &head.sources {
         let mut batches = stream_files(root, source, FileKind::Add, &StatsWanted::None);
         while let Some(batch) = batches.try_next().await? {
-            live.extend((0..batch.len()).map(|row| {
-                let add = batch.add_without_stats(row);
-                (FileKey::of_add(&add), add.size)
-            }));
+            for add in (0..batch.len()).map(|row| batch.add_without_stats(row)) {
+                if live.insert(FileKey::of_add(&add), add.size).is_some() {
+                    // Its rows would be read twice.
+                    return Err(Error::corrupt("a checkpoint lists a file twice").with_object(add.path.clone()));
+                }
+            }
         }
     }
     Ok(live)

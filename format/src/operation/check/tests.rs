@@ -142,6 +142,7 @@ async fn statistics_that_do_not_enclose_are_found_by_a_deep_check() {
         ("\\\"id\\\":100", "\\\"id\\\":101", vec![("damage", "statistics")]),
         ("\\\"name\\\":3", "\\\"name\\\":2", vec![("damage", "statistics")]),
         ("\\\"numRecords\\\":10", "\\\"numRecords\\\":11", vec![("damage", "row-count")]),
+        ("{\\\"numRecords\\\"", "no JSON{\\\"numRecords\\\"", vec![("warning", "statistics")]),
     ] {
         assert!(text.contains(from), "{from} in {text}");
         std::fs::write(&commit, text.replace(from, to)).expect("write");
@@ -168,6 +169,8 @@ async fn damage_of_the_log_is_found() {
     assert_eq!(told(&checked(&root, false).await), [("warning", "hint")]);
     std::fs::write(of("_last_checkpoint"), br#"{"version":2,"size":1}"#).expect("write");
     assert_eq!(told(&checked(&root, false).await), [("warning", "hint")]);
+    std::fs::write(of("_last_checkpoint"), br#"{"version":3,"size":9,"numOfAddFiles":9}"#).expect("write");
+    assert_eq!(told(&checked(&root, false).await), [("damage", "checkpoint")], "FSK-1: it lists 3 files");
     std::fs::remove_file(of("_last_checkpoint")).expect("remove");
     std::fs::remove_file(of("00000000000000000002.json")).expect("remove");
     assert_eq!(told(&checked(&root, false).await), [("warning", "gap")], "LOG-5: a checkpoint bridges it");

@@ -82,6 +82,20 @@ fn fields_are_renamed_dropped_moved_and_relaxed() {
 }
 
 #[test]
+fn comments_come_and_go_and_touch_nothing_else() {
+    let comment = |schema: &StructType, to: &str, text: &str| {
+        apply(schema, &SchemaChange::Comment { path: path(to), text: text.into() })
+    };
+    let noted = comment(&schema(NESTED), "S.x", "as it \"was\"").unwrap();
+    let DataType::Struct(s) = &noted.fields[1].data_type else { unreachable!() };
+    assert_eq!(s.fields[0].metadata["comment"], "as it \"was\"", "EVO-1");
+    assert_eq!(comment(&noted, "s.x", "").unwrap(), schema(NESTED), "EVO-1");
+    assert_eq!(comment(&noted, "a", "").unwrap(), noted);
+    assert_eq!(comment(&noted, "l.element", "x").unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(comment(&noted, "nope", "x").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
 fn types_grow_and_the_table_remembers_it() {
     let widen = |text: &str, to| apply(&schema(NESTED), &SchemaChange::Widen { path: path(text), to });
     let inner = widen("s.x", PrimitiveType::Long).unwrap();

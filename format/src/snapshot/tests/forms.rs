@@ -118,11 +118,20 @@ async fn files_in_sidecars_are_the_files_of_the_log() {
 
 #[tokio::test]
 async fn a_damaged_sidecar_is_passed_over_when_files_are_needed() {
-    for gone in [false, true] {
+    let ids: arrow_array::ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![1, 2, 3]));
+    let foreign = arrow_array::RecordBatch::try_from_iter([("id", ids)]).expect("batch");
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), foreign.schema(), None).expect("writer");
+    writer.write(&foreign).expect("write");
+    let foreign = writer.into_inner().expect("bytes");
+    // Gone, cut, and a Parquet file that is whole and tells of no files.
+    for damage in [None, Some(&b"PAR1"[..]), Some(&foreign)] {
         let root = with_sidecars().await;
         let whole = state(&load(&root, At::Latest).await.expect("loads")).await;
         for sidecar in names(&root).await.iter().filter(|name| name.starts_with("_sidecars/")) {
-            if gone { delete(&root, sidecar).await } else { put(&root, sidecar, b"PAR1").await }
+            match damage {
+                None => delete(&root, sidecar).await,
+                Some(bytes) => put(&root, sidecar, bytes).await,
+            }
         }
         let loaded = load(&root, At::Latest).await.expect("LOG-5");
         assert_eq!(state(&loaded).await, whole, "LOG-5");
