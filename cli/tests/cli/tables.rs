@@ -109,7 +109,7 @@ fn what_became_of_a_commit() {
 
 #[test]
 fn a_comment_comes_and_goes_without_a_data_file() {
-    let mut sandbox = Sandbox::new();
+    let sandbox = Sandbox::new();
     sandbox.get(&["create", "./t", "--schema", "id long, address struct<zip:string>"]);
     sandbox.get(&["alter", "./t", "alter-column", "address.zip", "--comment", "five digits"]);
     assert!(sandbox.get(&["schema", "./t", "--format", "json"]).contains("five digits"));

@@ -101,13 +101,15 @@ struct Lines {
     /// Actions after the first one.
     following: u64,
     any: bool,
+    /// Whether an action was among them that the protocol knows.
+    known: bool,
     /// What the first action says of how many follow.
     declared: Option<u64>,
 }
 
 impl Lines {
     fn new(version: u64, wanted: Wanted) -> Self {
-        Self { version, wanted, line: 0, following: 0, any: false, declared: None }
+        Self { version, wanted, line: 0, following: 0, any: false, known: false, declared: None }
     }
 
     fn parse(&mut self, line: &[u8]) -> Result<Option<Action>> {
@@ -119,6 +121,7 @@ impl Lines {
         let first = !std::mem::replace(&mut self.any, true);
         if self.wanted == Wanted::Small && is_of_file(line) && line.ends_with(b"}") {
             self.following += u64::from(!first);
+            self.known = true;
             return Ok(None);
         }
         let action = parse_line(line).map_err(|error| {
@@ -126,6 +129,7 @@ impl Lines {
             let message = format!("commit {} {what} in line {}", self.version, self.line);
             Error::corrupt(message).with_hint(RESTORE_HINT).with_source(error)
         })?;
+        self.known |= action.is_some();
         match &action {
             Some(Action::CommitInfo(info)) if first => {
                 self.declared = info.other.get(ACTION_COUNT_KEY).and_then(serde_json::Value::as_u64);
@@ -141,6 +145,10 @@ impl Lines {
         let version = self.version;
         if !self.any {
             let message = format!("commit {version} is empty: a write to it was cut short");
+            return Err(Error::corrupt(message).with_hint(RESTORE_HINT));
+        }
+        if !self.known {
+            let message = format!("commit {version} holds no action that the protocol knows");
             return Err(Error::corrupt(message).with_hint(RESTORE_HINT));
         }
         match self.declared {
@@ -357,6 +365,7 @@ mod tests {
             (LINE[..LINE.len() / 2].to_owned(), "torn"),
             (format!("{LINE}\n{}", &LINE[..9]), "torn"),
             ("[1]".to_owned(), "can't be parsed"),
+            ("{\"zzz\":1}\n{}\n".to_owned(), "no action"),
             (format!("{{\"txn\":{{\"appId\":\"a\",\"version\":1}},{}", &LINE[1..]), "can't be parsed"),
             (format!("{},{}", &LINE[..LINE.len() - 1], &LINE[1..]), "can't be parsed"),
             ("{\"add\":7}".to_owned(), "can't be parsed"),

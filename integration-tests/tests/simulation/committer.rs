@@ -12,6 +12,7 @@ use super::history::{History, Sent};
 
 /// How a committer is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "planted"), expect(dead_code, reason = "only planted"))]
 pub enum Wrong {
     /// Takes its own commit, met after a lost answer, for another's.
     DisownsItsCommit,
