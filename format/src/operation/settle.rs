@@ -45,10 +45,9 @@ pub async fn settle(root: &TableRoot, token: &str) -> Result<Settlement> {
     let passed = files.iter().filter(|file| file.meaning.version() >= version).any(|file| passed(&file.meaning));
     let holder = read_commit(root, version).await?;
     Ok(match holder {
-        Some(record) if record.txn_id() == Some(wanted.as_str()) => {
-            let linked = is_linked(&files, version) || planted(Defect::BlindStart);
-            if linked { Settlement::Landed(version) } else { Settlement::Forgotten }
-        }
+        // A file that the log does not go through is a late writer's: whose the version was, nothing tells any more.
+        Some(_) if !is_linked(&files, version) && !planted(Defect::BlindStart) => Settlement::Forgotten,
+        Some(record) if record.txn_id() == Some(wanted.as_str()) => Settlement::Landed(version),
         Some(_) => Settlement::Never,
         None if planted(Defect::HastySettlement) => Settlement::Never,
         None if passed => Settlement::Forgotten,

@@ -25,7 +25,7 @@ use crate::store::TableRoot;
 /// Decoded bytes after which one stay on a blocking thread ends.
 const STEP_BYTES: usize = 4 << 20;
 /// A file of fewer bytes, before compression, is decoded where it is: quicker than the way to a blocking thread.
-const SMALL_BYTES: i64 = 64 << 10;
+const SMALL_BYTES: i64 = 256 << 10;
 
 /// A Parquet file whose footer was read and makes sense.
 #[derive(Clone)]

@@ -20,10 +20,8 @@ use crate::store::TableRoot;
 /// Rows and bytes gathered before the columns are encoded together.
 const GATHER_ROWS: usize = 64 << 10;
 const GATHER_BYTES: usize = 8 << 20;
-/// Below this many gathered bytes another thread costs more than it brings.
+/// Fewer gathered bytes are encoded where they are: quicker than the way to another thread.
 const PARALLEL_BYTES: usize = 256 << 10;
-/// Fewer bytes are encoded where they are: quicker than the way to a blocking thread.
-const SMALL_BYTES: usize = 64 << 10;
 
 /// Values encoded between two looks at the size of a page.
 const WRITE_BATCH_ROWS: usize = 1024;
@@ -320,11 +318,11 @@ async fn run_shared<T: Send + 'static>(
         let named = |(_, result): (usize, Result<Vec<T>, ParquetError>)| result.map_err(|e| from_encoder(e, name));
         done.into_iter().map(named).collect::<Result<Vec<_>>>()
     };
-    if bytes < SMALL_BYTES {
+    if bytes < PARALLEL_BYTES {
         return finish(jobs.into_iter().map(|job| (job.position, work(job))).collect());
     }
     let count = jobs.len();
-    let threads = if bytes < PARALLEL_BYTES { 1 } else { encoder_threads().min(count.max(1)) };
+    let threads = encoder_threads().min(count.max(1));
     // The heaviest columns are dealt first, each to the lightest hand.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes));
     let mut hands: Vec<(usize, Vec<ColumnJob>)> = (0..threads).map(|_| (0, Vec::new())).collect();
