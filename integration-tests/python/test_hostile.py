@@ -172,12 +172,6 @@ def an_unknown_reader_feature(table):
     table.put({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}})
 
 
-@case(status=CORRUPT)
-def a_million_adds(table):
-    line = '{"add":{"path":"f%d.parquet","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}}'
-    table.put(*[line % i for i in range(1_000_000)])
-
-
 @case(rows=ROWS)
 def a_commit_of_version_2_to_the_63(table):
     (table.log / "99999999999999999999.json").write_text("{}\n")
