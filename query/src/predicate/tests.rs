@@ -305,9 +305,9 @@ async fn answer(provider: Arc<dyn TableProvider>, filter: &Expr) -> Result<Vec<S
         Err(error) => Err(error),
     };
     let batches = batches.map_err(|error| error.strip_backtrace())?;
-    let mut lines: Vec<String> =
-        pretty_format_batches(&batches).unwrap().to_string().lines().map(str::to_owned).collect();
-    lines.retain(|line| line.starts_with('|'));
+    let shown = pretty_format_batches(&batches).unwrap().to_string();
+    // The first line names the columns, if there was a batch at all, with rows or without.
+    let lines: Vec<String> = shown.lines().filter(|line| line.starts_with('|')).skip(1).map(str::to_owned).collect();
     // Columns are as wide as their widest value: only the values count.
     let mut lines: Vec<String> =
         lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
