@@ -300,7 +300,8 @@ impl fmt::Display for Tree<'_> {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// Text as JSON.
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -219,7 +219,7 @@ fn trusted(min: Option<Scalar>, max: Option<Scalar>) -> (Option<Scalar>, Option<
     if min.as_ref().is_some_and(is_nan) || max.as_ref().is_some_and(is_nan) {
         return (None, None);
     }
-    (min.filter(is_finite), max.filter(is_finite))
+    (min.filter(Scalar::is_finite), max.filter(Scalar::is_finite))
 }
 
 fn is_nan(value: &Scalar) -> bool {
@@ -227,14 +227,6 @@ fn is_nan(value: &Scalar) -> bool {
         Scalar::Float(value) => value.is_nan(),
         Scalar::Double(value) => value.is_nan(),
         _ => false,
-    }
-}
-
-fn is_finite(value: &Scalar) -> bool {
-    match value {
-        Scalar::Float(value) => value.is_finite(),
-        Scalar::Double(value) => value.is_finite(),
-        _ => true,
     }
 }
 

@@ -46,6 +46,15 @@ impl Scalar {
         matches!(self, Self::Null)
     }
 
+    /// Whether this is no NaN and no infinity.
+    pub(crate) fn is_finite(&self) -> bool {
+        match self {
+            Self::Float(value) => value.is_finite(),
+            Self::Double(value) => value.is_finite(),
+            _ => true,
+        }
+    }
+
     /// What kind of value this is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {

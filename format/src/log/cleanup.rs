@@ -1,10 +1,9 @@
 //! Log clean-up: which files of the log no version within the retention needs, and their removal.
 
-use std::collections::BTreeMap;
-
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::checkpoint::read_head;
+use super::list::{LogFile, checkpoints};
 use super::path::{LogPath, SIDECARS};
 use super::times::Timekeeping;
 use crate::error::{Error, Result};
@@ -115,7 +114,7 @@ async fn clean_sidecars(root: &TableRoot, from: u64, young_ms: i64) -> Result<u6
     }
     let log = Log::list(root, i64::MAX).await?;
     let mut named = Vec::new();
-    for (version, files) in log.checkpoints() {
+    for (version, files) in checkpoints(&log.files, u64::MAX) {
         if version >= from {
             named.extend(inspect(root, &files).await?);
         }
@@ -124,16 +123,10 @@ async fn clean_sidecars(root: &TableRoot, from: u64, young_ms: i64) -> Result<u6
     delete_in_order(root, &left).await
 }
 
-/// What a listing of the log says.
+/// A listing of the log.
 #[derive(Debug, Default)]
 struct Log {
-    commits: BTreeMap<u64, ObjectInfo>,
-    classic: BTreeMap<u64, ObjectInfo>,
-    uuid: BTreeMap<u64, Vec<ObjectInfo>>,
-    /// By version and number of parts, then by part.
-    parts: BTreeMap<(u64, u32), BTreeMap<u32, ObjectInfo>>,
-    checksums: BTreeMap<u64, ObjectInfo>,
-    compacted: BTreeMap<u64, Vec<ObjectInfo>>,
+    files: Vec<LogFile>,
 }
 
 impl Log {
@@ -158,68 +151,45 @@ impl Log {
     }
 
     fn take(&mut self, name: &str, object: ObjectInfo) {
-        match LogPath::parse(name) {
-            Some(LogPath::Commit { version }) => drop(self.commits.insert(version, object)),
-            Some(LogPath::Checkpoint { version }) => drop(self.classic.insert(version, object)),
-            Some(LogPath::UuidCheckpoint { version }) => self.uuid.entry(version).or_default().push(object),
-            Some(LogPath::CheckpointPart { version, part, parts }) => {
-                self.parts.entry((version, parts)).or_default().insert(part, object);
-            }
-            Some(LogPath::Checksum { version }) => drop(self.checksums.insert(version, object)),
-            Some(LogPath::Compacted { from, .. }) => self.compacted.entry(from).or_default().push(object),
-            None => {}
-        }
+        self.files.extend(LogPath::parse(name).map(|meaning| LogFile { meaning, object }));
+    }
+
+    /// The files of some meaning, oldest version first.
+    fn in_order(&self, wanted: impl Fn(&LogPath) -> bool) -> Vec<(u64, ObjectInfo)> {
+        let found = self.files.iter().filter(|file| wanted(&file.meaning));
+        let mut found: Vec<(u64, ObjectInfo)> =
+            found.map(|file| (file.meaning.version(), file.object.clone())).collect();
+        found.sort_by_key(|(version, _)| *version);
+        found
     }
 
     /// The newest commits that follow each other without a gap.
     fn contiguous(&self) -> Vec<(u64, ObjectInfo)> {
         let mut run: Vec<(u64, ObjectInfo)> = Vec::new();
-        for (&version, object) in &self.commits {
+        for (version, object) in self.in_order(|meaning| matches!(meaning, LogPath::Commit { .. })) {
             if run.last().is_some_and(|(last, _)| last + 1 != version) {
                 run.clear();
             }
-            run.push((version, object.clone()));
+            run.push((version, object));
         }
         run
     }
 
-    /// Complete checkpoints, oldest first; those of one version one after the other.
-    fn checkpoints(&self) -> Vec<(u64, Vec<ObjectInfo>)> {
-        let mut all: Vec<(u64, Vec<ObjectInfo>)> = Vec::new();
-        all.extend(self.classic.iter().map(|(&version, object)| (version, vec![object.clone()])));
-        for (&version, objects) in &self.uuid {
-            all.extend(objects.iter().map(|object| (version, vec![object.clone()])));
-        }
-        for (&(version, total), parts) in &self.parts {
-            if parts.len() == total as usize {
-                all.push((version, parts.values().cloned().collect()));
-            }
-        }
-        all.sort_by_key(|(version, _)| *version);
-        all
-    }
-
-    /// The newest complete checkpoint at or below `version`.
+    /// The newest complete checkpoint at or below `version`: the one that a reader takes.
     fn newest_checkpoint(&self, version: u64) -> Option<(u64, Vec<ObjectInfo>)> {
-        self.checkpoints().into_iter().rfind(|(at, _)| *at <= version)
+        checkpoints(&self.files, version).into_iter().next()
     }
 
     /// What the checkpoint at `version` stands for: commits first, oldest first, and checkpoints last, so that no version
     /// is left that looks whole and is not.
     fn superseded_by(&self, version: u64) -> Vec<ObjectInfo> {
         let commits_end = version + u64::from(planted(Defect::OneCommitTooMany));
-        let mut gone: Vec<ObjectInfo> = self.commits.range(..commits_end).map(|(_, object)| object.clone()).collect();
-        gone.extend(self.compacted.range(..=version).flat_map(|(_, objects)| objects.clone()));
-        gone.extend(self.checksums.range(..version).map(|(_, object)| object.clone()));
-        let version = version + u64::from(planted(Defect::NoCheckpointLeft));
-        let mut checkpoints: Vec<(u64, ObjectInfo)> = Vec::new();
-        checkpoints.extend(self.classic.range(..version).map(|(&at, object)| (at, object.clone())));
-        checkpoints.extend(self.uuid.range(..version).flat_map(|(&at, all)| all.iter().map(move |o| (at, o.clone()))));
-        let parts = self.parts.range(..(version, 0));
-        checkpoints.extend(parts.flat_map(|(&(at, _), parts)| parts.values().map(move |object| (at, object.clone()))));
-        checkpoints.sort_by_key(|(at, _)| *at);
-        gone.extend(checkpoints.into_iter().map(|(_, object)| object));
-        gone
+        let checkpoints_end = version + u64::from(planted(Defect::NoCheckpointLeft));
+        let commits = self.in_order(|m| matches!(*m, LogPath::Commit { version: at } if at < commits_end));
+        let compacted = self.in_order(|m| matches!(*m, LogPath::Compacted { from, .. } if from <= version));
+        let checksums = self.in_order(|m| matches!(*m, LogPath::Checksum { version: at } if at < version));
+        let checkpoints = self.in_order(|m| m.is_checkpoint() && m.version() < checkpoints_end);
+        [commits, compacted, checksums, checkpoints].into_iter().flatten().map(|(_, object)| object).collect()
     }
 }
 

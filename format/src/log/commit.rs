@@ -144,8 +144,7 @@ impl Lines {
     fn finish(self) -> Result<()> {
         let version = self.version;
         if !self.any {
-            let message = format!("commit {version} is empty: a write to it was cut short");
-            return Err(Error::corrupt(message).with_hint(RESTORE_HINT));
+            return Err(empty_commit(version));
         }
         if !self.known {
             let message = format!("commit {version} holds no action that the protocol knows");
@@ -160,6 +159,11 @@ impl Lines {
             _ => Ok(()),
         }
     }
+}
+
+/// The refusal of a commit without a line.
+pub fn empty_commit(version: u64) -> Error {
+    Error::corrupt(format!("commit {version} is empty: a write to it was cut short")).with_hint(RESTORE_HINT)
 }
 
 const RESTORE_HINT: &str = "the table was not read; restore the commit file from a backup of the bucket";

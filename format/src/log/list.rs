@@ -93,25 +93,12 @@ pub fn checkpoints(files: &[LogFile], at: u64) -> Vec<(u64, Vec<ObjectInfo>)> {
 /// there, and no version above it is missing. Where log clean-up has freed a name, a late writer can create it again; such
 /// a file is no version of the table (COM-14).
 pub fn is_linked(files: &[LogFile], version: u64) -> bool {
-    let stood_on = |file: &LogFile| match file.meaning {
-        LogPath::Commit { version: found } | LogPath::Checkpoint { version: found } => found + 1 == version,
-        LogPath::UuidCheckpoint { version: found } | LogPath::CheckpointPart { version: found, .. } => {
-            found + 1 == version
-        }
-        _ => false,
-    };
-    if version > 0 && !files.iter().any(stood_on) {
+    let holds = |file: &&LogFile| matches!(file.meaning, LogPath::Commit { .. }) || file.meaning.is_checkpoint();
+    let held: BTreeSet<u64> = files.iter().filter(holds).map(|file| file.meaning.version()).collect();
+    if version > 0 && !held.contains(&(version - 1)) {
         return false;
     }
-    let above: BTreeSet<u64> = files
-        .iter()
-        .filter_map(|file| match file.meaning {
-            LogPath::Commit { version: found } => Some(found),
-            LogPath::Compacted { .. } | LogPath::Checksum { .. } => None,
-            ref checkpoint => Some(checkpoint.version()),
-        })
-        .filter(|found| *found > version)
-        .collect();
+    let above = held.range(version + 1..).copied();
     (version + 1..).zip(above).all(|(expected, found)| expected == found)
 }
 

@@ -11,7 +11,8 @@ mod times;
 pub use checksum::{Checksum, read_checksum, write_checksum};
 pub use cleanup::{CleanUpRules, CleanedUp, clean_up};
 pub use commit::{
-    ACTION_COUNT_KEY, CommitBody, CommitRecord, Settled, Wanted, parse_commit, read_commit, stream_commit, write_commit,
+    ACTION_COUNT_KEY, CommitBody, CommitRecord, Settled, Wanted, empty_commit, parse_commit, read_commit,
+    stream_commit, write_commit,
 };
 pub use list::{LogFile, LogSegment, TailFile, checkpoints, is_linked, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};

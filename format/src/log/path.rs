@@ -67,6 +67,11 @@ impl LogPath {
         }
     }
 
+    /// Whether it is a checkpoint or a part of one.
+    pub fn is_checkpoint(&self) -> bool {
+        matches!(self, Self::Checkpoint { .. } | Self::CheckpointPart { .. } | Self::UuidCheckpoint { .. })
+    }
+
     /// The version in the name; the first of several.
     pub fn version(&self) -> u64 {
         match self {

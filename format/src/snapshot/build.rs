@@ -13,8 +13,8 @@ use crate::clock::ClockRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::checkpoint::{Totals, read_head, read_hint};
 use crate::log::{
-    Checksum, CommitRecord, LogFile, LogPath, LogSegment, TailFile, Timekeeping, Wanted, in_commit_ms, list_log,
-    read_checksum, read_commit, stream_commit,
+    Checksum, CommitRecord, LogFile, LogPath, LogSegment, TailFile, Timekeeping, Wanted, empty_commit, in_commit_ms,
+    list_log, read_checksum, read_commit, stream_commit,
 };
 use crate::planted::{Defect, planted};
 use crate::replay::{Header, HeaderFold};
@@ -253,9 +253,7 @@ async fn read_tail(root: &TableRoot, tail: &[TailFile], from: Option<u64>) -> Re
     let read = |file: TailFile| async move {
         let TailFile { to, object, .. } = file;
         if object.size_bytes == 0 {
-            let error = Error::corrupt(format!("commit {to} is empty: a write to it was cut short"));
-            let hint = "the table was not read; restore the commit file from a backup of the bucket";
-            return Err(error.with_object(root.name_of(&object.path)).with_hint(hint));
+            return Err(empty_commit(to).with_object(root.name_of(&object.path)));
         }
         let (modified_ms, mut actions, mut piece) = (object.modified_ms, Vec::new(), None);
         let needed = from.is_none_or(|from| to >= from) || Some(to) == newest;

@@ -26,7 +26,7 @@ use crate::action::{Action, DomainMetadata, Metadata, Protocol, Txn};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{self, Layout, StatsWanted};
-use crate::log::{Checksum, Timekeeping, in_commit_ms, write_checksum};
+use crate::log::{Checksum, Timekeeping, write_checksum};
 use crate::planted::{Defect, planted};
 use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping, is_supported};
 use crate::replay::{Header, HeaderFold};
@@ -280,7 +280,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The store's own. The version is what it is without it.
-    pub(crate) async fn write_checksum(&self, txn_id: Uuid, actions: &[Action]) -> Result<()> {
+    pub(crate) async fn write_checksum(&self, txn_id: Uuid, in_commit_ms: Option<i64>) -> Result<()> {
         let Some(totals) = self.totals else { return Ok(()) };
         let long = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let checksum = Checksum {
@@ -289,7 +289,7 @@ impl Snapshot {
             num_files: long(totals.num_files),
             num_metadata: 1,
             num_protocol: 1,
-            in_commit_timestamp_opt: in_commit_ms(actions),
+            in_commit_timestamp_opt: in_commit_ms,
             set_transactions: Some(self.header.txns.values().cloned().collect()),
             domain_metadata: Some(self.header.domains.values().cloned().collect()),
             metadata: self.header.metadata.clone(),

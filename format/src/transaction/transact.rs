@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::clock::ClockRef;
 use crate::conflict::{self, Mine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::{CommitRecord, commit_name};
+use crate::log::{CommitRecord, commit_name, in_commit_ms};
 use crate::planted::{Defect, planted};
 use crate::protocol::{TableProperties, is_supported};
 use crate::snapshot::Snapshot;
@@ -204,10 +204,11 @@ async fn landed(
     txn_id: Uuid,
     actions: Vec<Action>,
 ) -> Outcome {
+    let own_ms = in_commit_ms(&actions);
     // The time of the file is not known. It is not before the time that it was sent at.
     let advanced = match &head {
-        Some(snapshot) => snapshot.advanced(version, actions.clone(), sent_ms),
-        None => Snapshot::first(root, clock, actions.clone(), sent_ms),
+        Some(snapshot) => snapshot.advanced(version, actions, sent_ms),
+        None => Snapshot::first(root, clock, actions, sent_ms),
     };
     let snapshot = match (advanced, head) {
         (Ok(snapshot), _) => Arc::new(snapshot),
@@ -218,7 +219,7 @@ async fn landed(
         }
         (Err(reason), None) => return Outcome::Unknown(Unresolved { version, txn_id, reason }),
     };
-    let snapshot = follow_up(snapshot, txn_id, &actions).await;
+    let snapshot = follow_up(snapshot, txn_id, own_ms).await;
     Outcome::Committed(Committed { version, txn_id, snapshot })
 }
 

@@ -7,7 +7,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, StructArray};
 use arrow_schema::DataType;
 
-use super::super::stats::{bound_json, widened_scalar};
+use super::super::stats::{bound_json, quoted, widened_scalar};
 use crate::expr::{ColumnBounds, ColumnPath, Scalar, scalar_at};
 use crate::schema::{PrimitiveType, arrow_primitive};
 
@@ -85,7 +85,8 @@ impl ParsedColumn {
     pub fn bounds(&self, row: usize, num_records: Option<i64>) -> ColumnBounds {
         let value = |array: &Option<ArrayRef>| {
             let scalar = scalar_at(array.as_ref()?, row)?;
-            (!scalar.is_null()).then_some(scalar).filter(is_finite)
+            // NaN bounds nothing, and neither do the infinities that some writers put in its place.
+            (!scalar.is_null()).then_some(scalar).filter(Scalar::is_finite)
         };
         let null_count = self.nulls.as_ref().and_then(|array| long_at(array, row));
         ColumnBounds {
@@ -108,15 +109,6 @@ fn keeps_bounds(from: &DataType, to: &DataType) -> bool {
         (Int64, Decimal128(..)) | (Float32, Float64) | (Date32, Timestamp(..)) | (Timestamp(..), Timestamp(..)) => true,
         (Decimal128(_, from), Decimal128(_, to)) => from <= to,
         _ => false,
-    }
-}
-
-/// NaN bounds nothing, and neither do the infinities that some writers put in its place.
-fn is_finite(value: &Scalar) -> bool {
-    match value {
-        Scalar::Float(value) => value.is_finite(),
-        Scalar::Double(value) => value.is_finite(),
-        _ => true,
     }
 }
 
@@ -157,8 +149,4 @@ fn object_json(array: &ArrayRef, row: usize, section: Section, depth: usize) -> 
     }
     let members: Vec<String> = members.into_iter().map(|(name, json)| format!("{}:{json}", quoted(name))).collect();
     (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
