@@ -336,11 +336,14 @@ pub(crate) fn bound_json(value: &Scalar, is_max: bool) -> Option<String> {
     bound_text(value, if is_max { Side::Max } else { Side::Min }, WHOLE_TEXT)
 }
 
+/// How far beyond a maximum in microseconds values may lie: writers cut it to milliseconds.
+pub(crate) const MAX_SLACK_MICROS: i64 = 1000;
+
 /// A maximum that a writer may have cut to milliseconds, made to bound again.
 pub(crate) fn widened_scalar(value: Scalar) -> Scalar {
     match value {
-        Scalar::Timestamp(micros) => Scalar::Timestamp(micros.saturating_add(1000)),
-        Scalar::TimestampNtz(micros) => Scalar::TimestampNtz(micros.saturating_add(1000)),
+        Scalar::Timestamp(micros) => Scalar::Timestamp(micros.saturating_add(MAX_SLACK_MICROS)),
+        Scalar::TimestampNtz(micros) => Scalar::TimestampNtz(micros.saturating_add(MAX_SLACK_MICROS)),
         other => other,
     }
 }

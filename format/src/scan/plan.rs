@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::prune::{BatchBounds, PredicateColumns};
+use super::prune::{BatchBounds, PredicateColumns, PredicateSieve};
 use super::shared::Shared;
 use super::{Pruning, ScanFile, ScanPlan, ScanRequest, ScanTable};
-use crate::action::columnar::FileBatch;
+use crate::action::columnar::{FileBatch, Sieve};
 use crate::error::{Error, Result};
 use crate::expr::{Predicate, Verdict, judge};
-use crate::log::checkpoint::StatsWanted;
+use crate::log::checkpoint::{FilesWanted, StatsWanted, Totals};
 
 impl ScanPlan {
     /// A scan of exactly `files`, without pruning: for a task that was handed its files by a plan made elsewhere.
@@ -22,7 +22,7 @@ impl ScanPlan {
         let pruning = Pruning {
             files_total: files.len() as u64,
             files_planned: files.len() as u64,
-            bytes_total: bytes,
+            bytes_total: Some(bytes),
             bytes_planned: bytes,
             ..Pruning::default()
         };
@@ -35,6 +35,7 @@ pub(super) struct Planner {
     shared: Shared,
     statistics: bool,
     columns: Option<PredicateColumns>,
+    sieve: Option<Arc<PredicateSieve>>,
     pruning: Pruning,
     files: Vec<ScanFile>,
     /// Rows that the files kept so far hold for sure.
@@ -45,12 +46,18 @@ impl Planner {
     pub(super) fn new(table: ScanTable, request: &ScanRequest) -> Result<Self> {
         let shared = Shared::resolve(table, request)?;
         let columns = shared.predicate.as_ref().map(|predicate| PredicateColumns::new(predicate, &shared));
-        let (pruning, files) = (Pruning::default(), Vec::new());
-        Ok(Self { shared, statistics: request.statistics, columns, pruning, files, sure_rows: Some(0) })
+        let sieve = shared.predicate.as_ref().map(|predicate| Arc::new(PredicateSieve::new(predicate, &shared)));
+        let (pruning, files) = (Pruning { bytes_total: Some(0), ..Pruning::default() }, Vec::new());
+        Ok(Self { shared, statistics: request.statistics, columns, sieve, pruning, files, sure_rows: Some(0) })
     }
 
-    /// What planning reads of the files' statistics.
-    pub(super) fn stats_wanted(&self) -> StatsWanted {
+    /// What planning reads of the files.
+    pub(super) fn wanted(&self) -> FilesWanted {
+        let sieve = self.sieve.clone().map(|sieve| sieve as Arc<dyn Sieve>);
+        FilesWanted { stats: self.stats_wanted(), details: false, sieve, ..FilesWanted::adds() }
+    }
+
+    fn stats_wanted(&self) -> StatsWanted {
         match &self.columns {
             _ if self.statistics => StatsWanted::All,
             Some(columns) if !columns.only_partitions() => StatsWanted::Columns(columns.physical_paths()),
@@ -65,7 +72,7 @@ impl Planner {
         let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch));
         for row in 0..batch.len() {
             let size_bytes = file_size(batch, row)?;
-            self.pruning.bytes_total = self.pruning.bytes_total.saturating_add(size_bytes);
+            self.pruning.bytes_total = self.pruning.bytes_total.map(|bytes| bytes.saturating_add(size_bytes));
             if let (Some(predicate), Some(bounds)) = (&self.shared.predicate, &bounds) {
                 match skip(predicate, bounds, row) {
                     Some(Reason::Partition) => self.pruning.skipped_by_partition += 1,
@@ -100,7 +107,15 @@ impl Planner {
         }
     }
 
-    pub(super) fn finish(mut self) -> ScanPlan {
+    /// The plan. `totals` are those of the version, where they are known.
+    pub(super) fn finish(mut self, totals: Option<Totals>) -> ScanPlan {
+        let unseen = self.sieve.as_ref().map_or(0, |sieve| sieve.files_left_out());
+        self.pruning.skipped_by_statistics += unseen;
+        self.pruning.files_total += unseen;
+        self.pruning.bytes_total = match totals {
+            Some(totals) => Some(totals.size_bytes),
+            None => self.pruning.bytes_total.filter(|_| unseen == 0),
+        };
         self.pruning.files_planned = self.files.len() as u64;
         self.pruning.bytes_planned = self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
         ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning }

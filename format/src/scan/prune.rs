@@ -1,15 +1,19 @@
 //! What a file's partition values and statistics say of the columns in a predicate.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_buffer::BooleanBuffer;
 
 use super::shared::Shared;
-use crate::action::columnar::{FileBatch, ParsedColumn};
+use crate::action::columnar::{FactColumns, Facts, FileBatch, ParsedColumn, Sieve};
 use crate::action::{partition_value, stats};
-use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate};
+use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, possible};
 use crate::schema::mapping::physical_path;
 use crate::schema::{DataType, PrimitiveType, StructType, widening};
 
 /// One column of a predicate, found in the table.
+#[derive(Clone, Debug)]
 pub(super) struct Column {
     /// Names as partition values and statistics spell them.
     pub(super) physical: ColumnPath,
@@ -20,6 +24,7 @@ pub(super) struct Column {
 }
 
 /// The columns of a predicate that bounds can exist for.
+#[derive(Clone, Debug)]
 pub(super) struct PredicateColumns {
     found: HashMap<ColumnPath, Column>,
     only_partitions: bool,
@@ -65,6 +70,59 @@ fn locate(schema: &StructType, path: &[String]) -> Option<(PrimitiveType, bool)>
         DataType::Primitive(primitive) if rest.is_empty() => Some((*primitive, widening::was_float(field))),
         DataType::Struct(inner) => locate(inner, rest),
         _ => None,
+    }
+}
+
+/// Tells files of a checkpoint that a predicate rules out from the few columns that it names.
+#[derive(Debug)]
+pub(super) struct PredicateSieve {
+    predicate: Predicate,
+    columns: PredicateColumns,
+    looks_at: FactColumns,
+    left_out: AtomicU64,
+}
+
+impl PredicateSieve {
+    pub(super) fn new(predicate: &Predicate, shared: &Shared) -> Self {
+        let columns = PredicateColumns::new(predicate, shared);
+        let partitions = columns.found.values().filter(|column| column.is_partition);
+        let looks_at = FactColumns {
+            bounds: columns.physical_paths(),
+            counts: predicate.asks_for_nulls(),
+            partitions: partitions.map(|column| column.physical.0[0].clone()).collect(),
+        };
+        Self { predicate: predicate.clone(), columns, looks_at, left_out: AtomicU64::new(0) }
+    }
+
+    /// Files that were left out unseen.
+    pub(super) fn files_left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+}
+
+impl Sieve for PredicateSieve {
+    fn looks_at(&self) -> &FactColumns {
+        &self.looks_at
+    }
+
+    fn wanted(&self, facts: &Facts) -> BooleanBuffer {
+        let bounds = |path: &ColumnPath| {
+            let column = self.columns.get(path)?;
+            match (column.is_partition, column.primitive) {
+                // The forms of other types are many, and the text in the log has the last word.
+                (true, PrimitiveType::String | PrimitiveType::Long | PrimitiveType::Integer | PrimitiveType::Date) => {
+                    facts.partition(&column.physical.0[0])
+                }
+                (true, _) => None,
+                (false, _) if column.was_float => None,
+                (false, primitive) => facts.bounds(&column.physical.0, primitive),
+            }
+        };
+        possible(&self.predicate, facts.len(), &bounds)
+    }
+
+    fn left_out(&self, files: u64) {
+        self.left_out.fetch_add(files, Ordering::Relaxed);
     }
 }
 

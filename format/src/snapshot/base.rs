@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::action::columnar::{FileBatch, FileKind};
 use crate::error::Result;
-use crate::log::checkpoint::{CheckpointHead, FileSource, StatsWanted, read_head, stream_files};
+use crate::log::checkpoint::{CheckpointHead, FileSource, FilesWanted, StatsWanted, read_head, stream_files};
 use crate::store::{ObjectInfo, TableRoot};
 
 /// A checkpoint whose files take up to this many bytes is kept in memory once it was read; a larger one is read anew
@@ -74,32 +74,28 @@ impl Base {
         let _ = self.kept.set(listed);
     }
 
-    /// The files of `kind`, statistics at least as wanted.
+    /// The files wanted, statistics at least as wanted.
     ///
     /// # Errors
     /// Each item can fail, and the stream ends there: `Corrupt` or `NotFound` for a damaged checkpoint, the store's own.
-    pub(super) fn batches(
-        self: &Arc<Self>,
-        kind: FileKind,
-        stats: &StatsWanted,
-    ) -> BoxStream<'static, Result<FileBatch>> {
-        let (base, stats) = (Arc::clone(self), stats.clone());
-        let opened = async move { base.open(kind, &stats).await };
+    pub(super) fn batches(self: &Arc<Self>, wanted: &FilesWanted) -> BoxStream<'static, Result<FileBatch>> {
+        let (base, wanted) = (Arc::clone(self), wanted.clone());
+        let opened = async move { base.open(&wanted).await };
         stream::once(opened).try_flatten().boxed()
     }
 
-    async fn open(&self, kind: FileKind, stats: &StatsWanted) -> Result<BoxStream<'static, Result<FileBatch>>> {
+    async fn open(&self, wanted: &FilesWanted) -> Result<BoxStream<'static, Result<FileBatch>>> {
         if let Some(kept) = self.kept.get() {
-            return Ok(replay(kept.of(kind)));
+            return Ok(replay(kept.of(wanted.kind)));
         }
         let Some(checkpoint) = &self.checkpoint else { return Ok(stream::empty().boxed()) };
         let sources = checkpoint.sources().await?;
         let bytes = sources.iter().fold(0, |sum: u64, source| sum.saturating_add(source.object().size_bytes));
         if bytes > KEPT_BYTES {
-            return Ok(checkpoint.stream(sources, kind, stats));
+            return Ok(checkpoint.stream(sources, wanted));
         }
         let kept = self.kept.get_or_try_init(|| checkpoint.listed(sources)).await?;
-        Ok(replay(kept.of(kind)))
+        Ok(replay(kept.of(wanted.kind)))
     }
 }
 
@@ -113,18 +109,14 @@ impl Checkpoint {
         self.sources.get_or_try_init(read).await.map(Vec::as_slice)
     }
 
-    fn stream(
-        &self,
-        sources: &[FileSource],
-        kind: FileKind,
-        stats: &StatsWanted,
-    ) -> BoxStream<'static, Result<FileBatch>> {
-        let streams: Vec<_> = sources.iter().map(|source| stream_files(&self.root, source, kind, stats)).collect();
+    fn stream(&self, sources: &[FileSource], wanted: &FilesWanted) -> BoxStream<'static, Result<FileBatch>> {
+        let streams: Vec<_> = sources.iter().map(|source| stream_files(&self.root, source, wanted)).collect();
         stream::iter(streams).flatten().boxed()
     }
 
     async fn listed(&self, sources: &[FileSource]) -> Result<Listed> {
-        let all = |kind| self.stream(sources, kind, &StatsWanted::All).try_collect::<Vec<_>>();
-        Ok(Listed { adds: all(FileKind::Add).await?, removes: all(FileKind::Remove).await? })
+        let all = |wanted| self.stream(sources, &wanted).try_collect::<Vec<_>>();
+        let removes = FilesWanted::removes().with_stats(StatsWanted::All);
+        Ok(Listed { adds: all(FilesWanted::adds()).await?, removes: all(removes).await? })
     }
 }

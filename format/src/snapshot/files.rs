@@ -13,7 +13,7 @@ use crate::action::columnar::{FileBatch, FileKind};
 use crate::action::{Add, Remove};
 use crate::error::{Error, Result};
 use crate::log::LogSegment;
-use crate::log::checkpoint::{StatsWanted, Totals};
+use crate::log::checkpoint::{FilesWanted, Totals};
 
 /// The live files of one version of a table, column by column.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,7 @@ impl Snapshot {
     /// As [`Snapshot::load`]: they are read when they are first asked for.
     pub async fn files(&self) -> Result<Arc<Files>> {
         let read = || async {
-            let batches = || self.batches(FileKind::Add, &StatsWanted::All).try_collect();
+            let batches = || self.batches(&FilesWanted::adds()).try_collect();
             let batches = self.with_repair(batches).await?;
             Ok(Arc::new(Files { batches }))
         };
@@ -87,7 +87,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::files`].
     pub async fn tombstones(&self) -> Result<Vec<Arc<Remove>>> {
-        let batches = || self.batches(FileKind::Remove, &StatsWanted::None).try_collect();
+        let batches = || self.batches(&FilesWanted::removes()).try_collect();
         let batches: Vec<FileBatch> = self.with_repair(batches).await?;
         let removes = |batch: &FileBatch| (0..batch.len()).map(|row| Arc::new(batch.remove(row))).collect::<Vec<_>>();
         Ok(batches.iter().flat_map(removes).collect())
@@ -104,9 +104,10 @@ impl Snapshot {
     /// # Errors
     /// Each item can fail, and the stream ends there. A failure for which [`is_damage`] holds may be one of the
     /// checkpoint: [`Snapshot::with_repair`] gets round it.
-    pub(crate) fn batches(&self, kind: FileKind, stats: &StatsWanted) -> BoxStream<'static, Result<FileBatch>> {
+    pub(crate) fn batches(&self, wanted: &FilesWanted) -> BoxStream<'static, Result<FileBatch>> {
+        let kind = wanted.kind;
         let (root, above) = (self.root.clone(), Arc::clone(&self.above));
-        let older = self.base.batches(kind, stats);
+        let older = self.base.batches(wanted);
         let opened = async move {
             let tail = above.tail(&root).await?;
             let newer = match kind {
@@ -154,8 +155,8 @@ impl Snapshot {
         for segment in candidates.into_iter().filter(other) {
             match Self::of_segment(&self.root, &segment, &self.clock).await {
                 Ok(found) => {
-                    let adds = found.batches(FileKind::Add, &StatsWanted::All).try_collect().await;
-                    let removes = found.batches(FileKind::Remove, &StatsWanted::None).try_collect().await;
+                    let adds = found.batches(&FilesWanted::adds()).try_collect().await;
+                    let removes = found.batches(&FilesWanted::removes()).try_collect().await;
                     match (adds, removes) {
                         (Ok(adds), Ok(removes)) => return Ok(Listed { adds, removes }),
                         (Err(error), _) | (_, Err(error)) => failed = error,

@@ -6,9 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{CheckReport, Severity, is_finding};
 use crate::action::Action;
-use crate::action::columnar::FileKind;
 use crate::error::{Error, Result};
-use crate::log::checkpoint::{StatsWanted, read_head, read_hint, stream_files};
+use crate::log::checkpoint::{FilesWanted, StatsWanted, read_head, read_hint, stream_files};
 use crate::log::{CommitRecord, LogFile, LogPath, checkpoints, list_log, read_checksum, read_commit};
 use crate::replay::FileKey;
 use crate::store::{ObjectInfo, TableRoot};
@@ -215,7 +214,7 @@ async fn files_of(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Live> {
     let head = read_head(root, parts).await?;
     let mut live = Live::new();
     for source in &head.sources {
-        let mut batches = stream_files(root, source, FileKind::Add, &StatsWanted::None);
+        let mut batches = stream_files(root, source, &FilesWanted::adds().with_stats(StatsWanted::None));
         while let Some(batch) = batches.try_next().await? {
             for add in (0..batch.len()).map(|row| batch.add_without_stats(row)) {
                 if live.insert(FileKey::of_add(&add), add.size).is_some() {
