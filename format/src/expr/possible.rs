@@ -7,8 +7,8 @@ use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef, ArrowNativeTypeOp, Int64Array};
-use arrow_buffer::BooleanBuffer;
+use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::fold::{Ternary, fold};
@@ -88,6 +88,115 @@ impl Ternary for Masks {
     }
 }
 
+/// How the values of each file may relate to a literal.
+struct Orders {
+    less: BooleanBuffer,
+    equal: BooleanBuffer,
+    greater: BooleanBuffer,
+}
+
+impl Orders {
+    /// From the files' ends: `low` is compared with `value`, `high` with `lowered`.
+    fn of<T: Copy + PartialOrd, F: Fn(usize) -> T>(
+        low: Option<&End<F>>,
+        high: Option<&End<F>>,
+        (value, lowered): (T, T),
+        rows: usize,
+    ) -> Self {
+        let nothing = || BooleanBuffer::new_unset(rows);
+        let above = low.map_or_else(nothing, |low| low.mask(rows, |low| low > value));
+        let not_below = low.map_or_else(nothing, |low| low.mask(rows, |low| low >= value));
+        let below = high.map_or_else(nothing, |high| high.mask(rows, |high| high < lowered));
+        let not_above = high.map_or_else(nothing, |high| high.mask(rows, |high| high <= lowered));
+        let orders = Self { less: !&not_below, equal: !&(&above | &below), greater: !&not_above };
+        let (Some(low), Some(high)) = (low, high) else { return orders };
+        // Ends the wrong way round are no bounds.
+        let crossed = BooleanBuffer::collect_bool(rows, |row| (low.at)(row) > (high.at)(row));
+        orders.or_any(&low.valid(high.valid(crossed)))
+    }
+
+    /// With everything possible for these files too.
+    fn or_any(self, files: &BooleanBuffer) -> Self {
+        if files.count_set_bits() == 0 {
+            return self;
+        }
+        Self { less: &self.less | files, equal: &self.equal | files, greater: &self.greater | files }
+    }
+
+    fn masks(self, op: CompareOp) -> Masks {
+        let Self { less, equal, greater } = self;
+        match op {
+            CompareOp::Eq => Masks { no: &less | &greater, yes: equal },
+            CompareOp::NotEq => Masks { yes: &less | &greater, no: equal },
+            CompareOp::Lt => Masks { no: &equal | &greater, yes: less },
+            CompareOp::LtEq => Masks { yes: &less | &equal, no: greater },
+            CompareOp::Gt => Masks { no: &less | &equal, yes: greater },
+            CompareOp::GtEq => Masks { yes: &equal | &greater, no: less },
+        }
+    }
+}
+
+/// One end of every file's values.
+struct End<F> {
+    at: F,
+    nulls: Option<NullBuffer>,
+}
+
+impl<F> End<F> {
+    /// The files whose end is known and is so.
+    fn mask<T>(&self, rows: usize, test: impl Fn(T) -> bool) -> BooleanBuffer
+    where
+        F: Fn(usize) -> T,
+    {
+        self.valid(BooleanBuffer::collect_bool(rows, |row| test((self.at)(row))))
+    }
+
+    fn valid(&self, mask: BooleanBuffer) -> BooleanBuffer {
+        match &self.nulls {
+            Some(nulls) if nulls.null_count() > 0 => &mask & nulls.inner(),
+            _ => mask,
+        }
+    }
+}
+
+fn native_end<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> End<impl Fn(usize) -> T::Native + '_> {
+    let values = array.values();
+    End { at: move |row| values[row], nulls: array.nulls().cloned() }
+}
+
+fn text_end<'a>(array: &'a StringArray) -> End<impl Fn(usize) -> &'a str> {
+    End { at: move |row| array.value(row), nulls: array.nulls().cloned() }
+}
+
+/// Of floats only finite ends bound anything: some writers put infinities in the place of NaN.
+fn float_end<T>(array: &PrimitiveArray<T>) -> End<impl Fn(usize) -> f64 + '_>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<f64>,
+{
+    let values = array.values();
+    let at = move |row: usize| -> f64 { values[row].into() };
+    let finite = BooleanBuffer::collect_bool(values.len(), |row| at(row).is_finite());
+    let nulls = NullBuffer::union(array.nulls(), Some(&NullBuffer::new(finite)));
+    End { at, nulls }
+}
+
+/// The files with an end that is NaN, or with ends the wrong way round: their ends bound nothing.
+fn doubtful<T>(min: Option<&PrimitiveArray<T>>, max: Option<&PrimitiveArray<T>>, rows: usize) -> BooleanBuffer
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<f64>,
+{
+    let at = |array: Option<&PrimitiveArray<T>>, row: usize| -> Option<f64> {
+        array.filter(|array| array.is_valid(row)).map(|array| array.value(row).into())
+    };
+    BooleanBuffer::collect_bool(rows, |row| {
+        let (low, high) = (at(min, row), at(max, row));
+        let crossed = matches!((low, high), (Some(low), Some(high)) if low > high);
+        crossed || low.is_some_and(f64::is_nan) || high.is_some_and(f64::is_nan)
+    })
+}
+
 impl BoundsColumn {
     fn is_null(&self, rows: usize) -> Masks {
         let Some(nulls) = self.null_count.as_ref().filter(|nulls| nulls.len() == rows) else {
@@ -108,66 +217,43 @@ impl BoundsColumn {
         if [&self.min, &self.max].into_iter().flatten().any(|end| end.len() != rows) {
             return Masks::unknown(rows);
         }
-        let found = match literal {
+        let orders = match literal {
             Scalar::Null => {
                 return Masks { yes: BooleanBuffer::new_unset(rows), no: BooleanBuffer::new_unset(rows) };
             }
-            Scalar::Long(value) => self.longs(op, *value, rows),
-            Scalar::Date(value) => self.natives::<Date32Type>(op, *value, *value, rows),
+            Scalar::Long(value) => self.longs(*value, rows),
+            Scalar::Date(value) => self.natives::<Date32Type>((*value, *value), rows),
             Scalar::Timestamp(value) | Scalar::TimestampNtz(value) => {
+                // The literal moves, since the column is longer.
                 let lowered = value.checked_sub(self.max_slack);
-                lowered.and_then(|lowered| self.natives::<TimestampMicrosecondType>(op, *value, lowered, rows))
+                lowered.and_then(|lowered| self.natives::<TimestampMicrosecondType>((*value, lowered), rows))
             }
-            Scalar::Decimal { unscaled, scale, .. } => self.decimals(op, *unscaled, *scale, rows),
-            Scalar::Float(value) => {
-                let ends = self.ends(|array| float_at(array.as_primitive_opt::<Float32Type>()?));
-                ends.map(|(min, max)| floats(op, f64::from(*value), min, max, rows))
-            }
-            Scalar::Double(value) => {
-                let ends = self.ends(|array| float_at(array.as_primitive_opt::<Float64Type>()?));
-                ends.map(|(min, max)| floats(op, *value, min, max, rows))
-            }
-            Scalar::String(value) => self.texts(op, value, rows),
+            Scalar::Decimal { unscaled, scale, .. } => self.decimals(*unscaled, *scale, rows),
+            Scalar::Float(value) => self.floats::<Float32Type>(f64::from(*value), rows),
+            Scalar::Double(value) => self.floats::<Float64Type>(*value, rows),
+            Scalar::String(value) => self.texts(value, rows),
             Scalar::Boolean(_) | Scalar::Binary(_) => None,
         };
-        found.unwrap_or_else(|| Masks::unknown(rows))
+        orders.map_or_else(|| Masks::unknown(rows), |orders| orders.masks(op))
     }
 
-    fn texts(&self, op: CompareOp, value: &str, rows: usize) -> Option<Masks> {
-        let (min, max) = self.ends(|array| array.as_string_opt::<i32>())?;
-        Some(masks(op, rows, |row| {
-            let min = min.filter(|array| array.is_valid(row)).map(|array| array.value(row));
-            let max = max.filter(|array| array.is_valid(row)).map(|array| array.value(row));
-            match (min, max) {
-                (Some(low), Some(high)) if low > high => Orders::ANY,
-                _ => Orders::of(min.map(|min| min.cmp(value)), max.map(|max| max.cmp(value)), false, false),
-            }
-        }))
-    }
-
-    fn longs(&self, op: CompareOp, value: i64, rows: usize) -> Option<Masks> {
+    fn longs(&self, value: i64, rows: usize) -> Option<Orders> {
         match self.min.as_ref().or(self.max.as_ref())?.data_type() {
-            DataType::Int8 => {
-                i8::try_from(value).ok().and_then(|value| self.natives::<Int8Type>(op, value, value, rows))
-            }
-            DataType::Int16 => {
-                i16::try_from(value).ok().and_then(|value| self.natives::<Int16Type>(op, value, value, rows))
-            }
-            DataType::Int32 => {
-                i32::try_from(value).ok().and_then(|value| self.natives::<Int32Type>(op, value, value, rows))
-            }
-            DataType::Int64 => self.natives::<Int64Type>(op, value, value, rows),
+            DataType::Int8 => i8::try_from(value).ok().and_then(|v| self.natives::<Int8Type>((v, v), rows)),
+            DataType::Int16 => i16::try_from(value).ok().and_then(|v| self.natives::<Int16Type>((v, v), rows)),
+            DataType::Int32 => i32::try_from(value).ok().and_then(|v| self.natives::<Int32Type>((v, v), rows)),
+            DataType::Int64 => self.natives::<Int64Type>((value, value), rows),
             _ => None,
         }
     }
 
-    fn decimals(&self, op: CompareOp, unscaled: i128, scale: u8, rows: usize) -> Option<Masks> {
+    fn decimals(&self, unscaled: i128, scale: u8, rows: usize) -> Option<Orders> {
         let DataType::Decimal128(_, stored) = self.min.as_ref().or(self.max.as_ref())?.data_type() else {
             return None;
         };
         let digits = u8::try_from(*stored).ok()?.checked_sub(scale)?;
         let value = unscaled.checked_mul(power_of_ten(digits)?)?;
-        self.natives::<Decimal128Type>(op, value, value, rows)
+        self.natives::<Decimal128Type>((value, value), rows)
     }
 
     /// Both ends, each read by `read`; `None` when one of them is of another type.
@@ -179,99 +265,40 @@ impl BoundsColumn {
         Some((end(&self.min)?, end(&self.max)?))
     }
 
-    /// `lowered` is the literal that `max` is compared with: it moves, since the column is longer.
-    fn natives<T: ArrowPrimitiveType>(
-        &self,
-        op: CompareOp,
-        value: T::Native,
-        lowered: T::Native,
-        rows: usize,
-    ) -> Option<Masks> {
+    fn natives<T>(&self, literals: (T::Native, T::Native), rows: usize) -> Option<Orders>
+    where
+        T: ArrowPrimitiveType,
+        T::Native: PartialOrd,
+    {
+        let (min, max) = self.ends(|array| array.as_primitive_opt::<T>().map(native_end))?;
+        Some(Orders::of(min.as_ref(), max.as_ref(), literals, rows))
+    }
+
+    fn texts(&self, value: &str, rows: usize) -> Option<Orders> {
+        let (min, max) = self.ends(|array| array.as_string_opt::<i32>().map(text_end))?;
+        Some(Orders::of(min.as_ref(), max.as_ref(), (value, value), rows))
+    }
+
+    fn floats<T>(&self, value: f64, rows: usize) -> Option<Orders>
+    where
+        T: ArrowPrimitiveType,
+        T::Native: Into<f64>,
+    {
         let (min, max) = self.ends(|array| array.as_primitive_opt::<T>())?;
-        Some(masks(op, rows, |row| {
-            let min = min.filter(|array| array.is_valid(row)).map(|array| array.value(row));
-            let max = max.filter(|array| array.is_valid(row)).map(|array| array.value(row));
-            match (min, max) {
-                (Some(low), Some(high)) if low.compare(high).is_gt() => Orders::ANY,
-                _ => Orders::of(min.map(|min| min.compare(value)), max.map(|max| max.compare(lowered)), false, false),
-            }
-        }))
-    }
-}
-
-type FloatAt<'a> = Box<dyn Fn(usize) -> Option<f64> + 'a>;
-
-fn float_at<'a, T>(array: &'a arrow_array::PrimitiveArray<T>) -> Option<FloatAt<'a>>
-where
-    T: ArrowPrimitiveType,
-    T::Native: Into<f64>,
-{
-    let at = move |row: usize| array.is_valid(row).then(|| array.value(row).into());
-    Some(Box::new(at))
-}
-
-fn floats(op: CompareOp, value: f64, min: Option<FloatAt<'_>>, max: Option<FloatAt<'_>>, rows: usize) -> Masks {
-    if value.is_nan() {
-        return Masks::unknown(rows);
-    }
-    masks(op, rows, |row| {
-        let (min, max) = (min.as_ref().and_then(|at| at(row)), max.as_ref().and_then(|at| at(row)));
-        let crossed = matches!((min, max), (Some(low), Some(high)) if low > high);
-        if crossed || min.is_some_and(f64::is_nan) || max.is_some_and(f64::is_nan) {
-            return Orders::ANY;
+        let doubtful = doubtful(min, max, rows);
+        let (min, max) = (min.map(float_end), max.map(float_end));
+        let orders = Orders::of(min.as_ref(), max.as_ref(), (value, value), rows);
+        if value.is_nan() {
+            return None;
         }
-        // Infinities bound nothing: some writers put them in place of NaN.
-        let order = |end: f64| end.partial_cmp(&value).filter(|_| end.is_finite());
-        Orders::of(min.and_then(order), max.and_then(order), true, value == 0.0)
-    })
-}
-
-/// How a value of a file may relate to the literal.
-#[derive(Clone, Copy)]
-struct Orders {
-    less: bool,
-    equal: bool,
-    greater: bool,
-}
-
-impl Orders {
-    const ANY: Self = Self { less: true, equal: true, greater: true };
-
-    /// From how the ends relate to the literal. Of floats NaN, greater than every number, may be there unseen, and beside
-    /// a zero a zero bound says nothing.
-    #[inline]
-    fn of(min: Option<std::cmp::Ordering>, max: Option<std::cmp::Ordering>, float: bool, zero: bool) -> Self {
-        use std::cmp::Ordering::{Equal, Greater, Less};
-        Self {
-            less: !(min == Some(Greater) || min == Some(Equal) && !zero),
-            equal: min != Some(Greater) && max != Some(Less),
-            greater: float || !(max == Some(Less) || max == Some(Equal)),
-        }
-    }
-}
-
-#[inline]
-fn masks(op: CompareOp, rows: usize, orders: impl Fn(usize) -> Orders) -> Masks {
-    match op {
-        CompareOp::Eq => both(rows, |o| o.equal, |o| o.less || o.greater, orders),
-        CompareOp::NotEq => both(rows, |o| o.less || o.greater, |o| o.equal, orders),
-        CompareOp::Lt => both(rows, |o| o.less, |o| o.equal || o.greater, orders),
-        CompareOp::LtEq => both(rows, |o| o.less || o.equal, |o| o.greater, orders),
-        CompareOp::Gt => both(rows, |o| o.greater, |o| o.less || o.equal, orders),
-        CompareOp::GtEq => both(rows, |o| o.equal || o.greater, |o| o.less, orders),
-    }
-}
-
-#[inline]
-fn both(
-    rows: usize,
-    yes: impl Fn(Orders) -> bool,
-    no: impl Fn(Orders) -> bool,
-    orders: impl Fn(usize) -> Orders,
-) -> Masks {
-    Masks {
-        yes: BooleanBuffer::collect_bool(rows, |row| yes(orders(row))),
-        no: BooleanBuffer::collect_bool(rows, |row| no(orders(row))),
+        // NaN is greater than every number, and may be there unseen. Beside a zero a zero end says nothing.
+        let greater = BooleanBuffer::new_set(rows);
+        let above = min.as_ref().map(|min| min.mask(rows, |min| min > value));
+        let less = match above {
+            Some(above) if value == 0.0 => !&above,
+            _ => orders.less,
+        };
+        Some(Orders { less, greater, equal: orders.equal }.or_any(&doubtful))
     }
 }
 

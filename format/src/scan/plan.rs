@@ -69,7 +69,7 @@ impl Planner {
     /// Takes some of the live files.
     pub(super) fn take(&mut self, batch: &FileBatch) -> Result<()> {
         self.pruning.files_total += batch.len() as u64;
-        let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch));
+        let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch)).transpose()?;
         for row in 0..batch.len() {
             let size_bytes = file_size(batch, row)?;
             self.pruning.bytes_total = self.pruning.bytes_total.map(|bytes| bytes.saturating_add(size_bytes));

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_buffer::BooleanBuffer;
 
 use super::shared::Shared;
-use crate::action::columnar::{FactColumns, Facts, FileBatch, ParsedColumn, Sieve};
-use crate::action::{partition_value, stats};
+use crate::action::columnar::{
+    FactColumns, Facts, FileBatch, ParsedColumn, ParsedStats, Sieve, StatsColumn, StatsShape,
+};
+use crate::action::partition_value;
+use crate::error::Result;
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, possible};
 use crate::schema::mapping::physical_path;
 use crate::schema::{DataType, PrimitiveType, StructType, widening};
@@ -57,6 +60,11 @@ impl PredicateColumns {
         self.found.values().filter(|column| !column.is_partition).map(|column| column.physical.0.clone()).collect()
     }
 
+    fn stats_columns(&self) -> Vec<StatsColumn> {
+        let of_data = self.found.values().filter(|column| !column.is_partition);
+        of_data.map(|column| StatsColumn { path: column.physical.clone(), bounds: Some(column.primitive) }).collect()
+    }
+
     pub(super) fn get(&self, path: &ColumnPath) -> Option<&Column> {
         self.found.get(path)
     }
@@ -87,8 +95,7 @@ impl PredicateSieve {
         let columns = PredicateColumns::new(predicate, shared);
         let partitions = columns.found.values().filter(|column| column.is_partition);
         let looks_at = FactColumns {
-            bounds: columns.physical_paths(),
-            counts: predicate.asks_for_nulls(),
+            stats: StatsShape::new(columns.stats_columns(), predicate.asks_for_nulls()),
             partitions: partitions.map(|column| column.physical.0[0].clone()).collect(),
         };
         Self { predicate: predicate.clone(), columns, looks_at, left_out: AtomicU64::new(0) }
@@ -130,17 +137,20 @@ impl Sieve for PredicateSieve {
 pub(super) struct BatchBounds<'a> {
     columns: &'a PredicateColumns,
     batch: &'a FileBatch,
-    /// Statistics that the batch holds as columns, one per column of the predicate.
+    stats: Option<ParsedStats>,
+    /// Those of each column of the predicate.
     parsed: HashMap<&'a ColumnPath, ParsedColumn>,
 }
 
 impl<'a> BatchBounds<'a> {
-    pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Self {
-        let parsed = batch.parsed_stats().map(|stats| {
-            let of_data = columns.found.iter().filter(|(_, column)| !column.is_partition);
-            of_data.map(|(path, column)| (path, stats.column(&column.physical, column.primitive))).collect()
-        });
-        Self { columns, batch, parsed: parsed.unwrap_or_default() }
+    /// # Errors
+    /// `Internal` when statistics can't be held as columns.
+    pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Result<Self> {
+        let stats = batch.stats_of(&StatsShape::new(columns.stats_columns(), true))?;
+        let of_data = || columns.found.iter().filter(|(_, column)| !column.is_partition);
+        let column = |stats: &ParsedStats, column: &Column| stats.column(&column.physical, column.primitive);
+        let parsed = stats.as_ref().map(|stats| of_data().map(|(path, found)| (path, column(stats, found))).collect());
+        Ok(Self { columns, batch, stats, parsed: parsed.unwrap_or_default() })
     }
 
     /// Whether every column of the predicate is a partition column.
@@ -150,33 +160,22 @@ impl<'a> BatchBounds<'a> {
 
     /// What the partition values alone say of a file.
     pub(super) fn by_partition(&self, row: usize) -> FileBounds<'_> {
-        FileBounds { batch: self, row, stats: Stats::None }
+        FileBounds { batch: self, row, stats: None }
     }
 
     /// What the statistics say beside them; `None` when the file has none.
     pub(super) fn by_statistics(&self, row: usize) -> Option<FileBounds<'_>> {
-        let stats = match (self.batch.stats_text(row), self.batch.parsed_stats()) {
-            (Some(text), _) => Stats::Text(stats::Stats::parse(text)?),
-            (None, Some(parsed)) => Stats::Columns(parsed.num_records(row)),
-            (None, None) => return None,
-        };
-        Some(FileBounds { batch: self, row, stats })
+        let stats = self.stats.as_ref().filter(|stats| stats.has(row))?;
+        Some(FileBounds { batch: self, row, stats: Some(stats.num_records(row)) })
     }
-}
-
-/// The statistics of one file, in the form in which the log has them.
-enum Stats {
-    None,
-    Text(stats::Stats),
-    /// In columns, with the file's row count.
-    Columns(Option<i64>),
 }
 
 /// Bounds of one file.
 pub(super) struct FileBounds<'a> {
     batch: &'a BatchBounds<'a>,
     row: usize,
-    stats: Stats,
+    /// The file's row count, where statistics are looked at.
+    stats: Option<Option<i64>>,
 }
 
 impl BoundsSource for FileBounds<'_> {
@@ -186,11 +185,7 @@ impl BoundsSource for FileBounds<'_> {
             let text = self.batch.batch.partition_text(self.row, &column.physical.0[0]);
             return partition_value::parse(text, &column.primitive).ok().map(ColumnBounds::constant);
         }
-        let bounds = match &self.stats {
-            Stats::None => return None,
-            Stats::Text(stats) => stats.bounds(&column.physical, &column.primitive),
-            Stats::Columns(num_records) => self.batch.parsed.get(path)?.bounds(self.row, *num_records),
-        };
+        let bounds = self.batch.parsed.get(path)?.bounds(self.row, self.stats?);
         Some(if column.was_float { bounds.of_narrower_floats() } else { bounds })
     }
 }

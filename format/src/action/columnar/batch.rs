@@ -15,6 +15,7 @@ use super::decode::{Fields, Flag, Int, Long, Pairs, Text, missing, wrong_type};
 use super::encode::{add_column, internal, remove_column, structure, text};
 use super::fields::{add_fields, remove_fields};
 use super::parsed::ParsedStats;
+use super::stats_text::StatsShape;
 use crate::error::{Error, Result};
 
 /// Which action the rows of a [`FileBatch`] are.
@@ -173,6 +174,17 @@ impl FileBatch {
     /// Statistics as columns, where a checkpoint has them so.
     pub fn parsed_stats(&self) -> Option<&ParsedStats> {
         self.parsed.as_ref()
+    }
+
+    /// Statistics as columns, at least those of `shape`; `None` when there are none.
+    ///
+    /// # Errors
+    /// `Internal` when they can't be held as columns.
+    pub fn stats_of(&self, shape: &StatsShape) -> Result<Option<ParsedStats>> {
+        match (&self.columns.stats.0, &self.parsed) {
+            (Some(texts), _) if texts.null_count() < texts.len() => shape.read(texts).map(Some),
+            (_, parsed) => Ok(parsed.clone()),
+        }
     }
 
     /// Statistics as JSON, from whichever form there is.

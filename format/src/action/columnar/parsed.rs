@@ -35,6 +35,11 @@ impl ParsedStats {
         long_at(self.array.column_by_name("numRecords")?, self.valid(row)?)
     }
 
+    /// Whether the file in `row` has statistics.
+    pub fn has(&self, row: usize) -> bool {
+        self.valid(row).is_some()
+    }
+
     fn valid(&self, row: usize) -> Option<usize> {
         (row < self.array.len() && self.array.is_valid(row)).then_some(row)
     }

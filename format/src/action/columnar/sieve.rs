@@ -10,6 +10,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use super::super::stats::MAX_SLACK_MICROS;
 use super::parsed::{ParsedStats, RawColumn};
+use super::stats_text::StatsShape;
 use crate::expr::BoundsColumn;
 use crate::schema::PrimitiveType;
 
@@ -28,10 +29,8 @@ pub trait Sieve: fmt::Debug + Send + Sync {
 /// Which facts a [`Sieve`] looks at, by physical names.
 #[derive(Clone, Debug, Default)]
 pub struct FactColumns {
-    /// Columns whose bounds.
-    pub bounds: Vec<Vec<String>>,
-    /// Whether also the counts of rows and of nulls in those columns.
-    pub counts: bool,
+    /// Columns whose statistics.
+    pub stats: StatsShape,
     /// Partition columns whose values.
     pub partitions: Vec<String>,
 }
@@ -51,8 +50,15 @@ impl Facts {
     pub fn read(batch: &RecordBatch, wanted: &FactColumns) -> Option<(Self, Option<NullBuffer>)> {
         let adds = batch.column_by_name("add")?.as_struct_opt()?;
         let stats = adds.column_by_name("stats_parsed").and_then(|stats| stats.as_struct_opt());
-        let stats = stats.map(|stats| ParsedStats::new(stats.clone()));
-        let columns = stats.iter().flat_map(|stats| wanted.bounds.iter().map(|path| (path.clone(), stats.raw(path))));
+        let stats = match stats {
+            Some(stats) => Some(ParsedStats::new(stats.clone())),
+            None => {
+                let texts = adds.column_by_name("stats").and_then(|texts| texts.as_string_opt::<i32>());
+                texts.and_then(|texts| wanted.stats.read(texts).ok())
+            }
+        };
+        let paths = wanted.stats.columns().iter().map(|column| &column.path.0);
+        let columns = stats.iter().flat_map(|stats| paths.clone().map(|path| (path.clone(), stats.raw(path))));
         let num_records = stats.as_ref().and_then(ParsedStats::all_num_records);
         let partitions = adds.column_by_name("partitionValues_parsed").and_then(|values| values.as_struct_opt());
         let facts =

@@ -21,7 +21,7 @@ use crate::store::{ObjectInfo, TableRoot};
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 8192;
 /// Rows decoded at a time where a row is a few numbers.
-const FACT_ROWS: usize = 64 * 1024;
+const FACT_ROWS: usize = 16 * 1024;
 /// Rows of a piece: a larger row group is read in several where an index tells its pages apart.
 const PIECE_ROWS: u64 = 64 * 1024;
 /// Decoded bytes of the pieces that are read at once.
@@ -257,14 +257,18 @@ impl Reading {
 
 /// The columns that a sieve looks at; `None` where the file lacks what it would tell files by.
 fn fact_leaves(metadata: &ParquetMetaData, looks_at: &FactColumns) -> Option<Vec<usize>> {
-    let bounds: HashSet<&[String]> = looks_at.bounds.iter().map(Vec::as_slice).collect();
+    let stats = &looks_at.stats;
+    let bounds: HashSet<&[String]> = stats.columns().iter().map(|column| column.path.0.as_slice()).collect();
+    let has = |field: &str| !leaves(metadata, |path| path.len() > 1 && path[0] == "add" && path[1] == field).is_empty();
+    let by_text = !bounds.is_empty() && !has("stats_parsed");
     let wanted = |path: &[String]| match path {
-        [add, stats, rest @ ..] if add == "add" && stats == "stats_parsed" => match rest {
+        [add, field, rest @ ..] if add == "add" && field == "stats_parsed" => match rest {
             [section, column @ ..] if section == "minValues" || section == "maxValues" => bounds.contains(column),
-            [section, column @ ..] if section == "nullCount" => looks_at.counts && bounds.contains(column),
-            [section] => looks_at.counts && section == "numRecords",
+            [section, column @ ..] if section == "nullCount" => stats.counts() && bounds.contains(column),
+            [section] => stats.counts() && section == "numRecords",
             _ => false,
         },
+        [add, field] if add == "add" && field == "stats" => by_text,
         [add, values, column] if add == "add" && values == "partitionValues_parsed" => {
             looks_at.partitions.contains(column)
         }

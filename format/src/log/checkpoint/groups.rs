@@ -36,7 +36,8 @@ pub(super) fn group_facts(
         };
         leaves(metadata, whole).first().copied().filter(|&leaf| nulls(leaf) == Some(no_file))
     };
-    let ends = looks_at.bounds.iter().filter_map(|column| {
+    let ends = looks_at.stats.columns().iter().filter_map(|column| {
+        let column = &column.path.0;
         let (min, max) = (find("minValues", column)?, find("maxValues", column)?);
         let (min, max) = (end(file, group, min, Side::Min)?, end(file, group, max, Side::Max)?);
         Some((column.clone(), min, max))

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use serde::Deserialize;
 
@@ -34,7 +34,7 @@ const NEEDED: [[&str; 2]; 6] = [
 /// A row group of fewer rows is decoded as it is.
 const WHOLE_ROWS: u64 = 2 * BATCH_ROWS as u64;
 /// Rows decoded at a time where most are null.
-const NULL_ROWS: usize = 128 * 1024;
+const NULL_ROWS: usize = 32 * 1024;
 
 /// What a checkpoint says beside its files, and where these are.
 #[derive(Clone, Debug, Default)]
@@ -134,8 +134,10 @@ async fn rows_with_values(file: &ParquetFile, small: &[usize]) -> Result<Vec<Ran
         let needed: Vec<usize> = needed.into_iter().filter(|&leaf| any_value(group, &[leaf])).collect();
         let mut reader = file.read_rows(ReadColumns::Leaves(needed), &[whole.clone()], NULL_ROWS, None)?;
         let valid = Arc::new(|batch: RecordBatch| {
-            let held = |row: usize| batch.columns().iter().any(|column| column.is_valid(row));
-            Ok(BooleanBuffer::collect_bool(batch.num_rows(), held))
+            let rows = batch.num_rows();
+            let held =
+                |column: &ArrayRef| column.nulls().map_or_else(|| BooleanBuffer::new_set(rows), |n| n.inner().clone());
+            Ok(batch.columns().iter().fold(BooleanBuffer::new_unset(rows), |all, column| &all | &held(column)))
         });
         let mut at = whole.start;
         while let Some(found) = reader.next(&valid).await? {
