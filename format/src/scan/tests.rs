@@ -31,7 +31,7 @@ fn planned(table: ScanTable, request: &ScanRequest, live: &[Arc<Add>]) -> Result
     let mut planner = plan::Planner::new(table, request)?;
     let live: Vec<&Add> = live.iter().map(Arc::as_ref).collect();
     planner.take(&FileBatch::of_adds(&live)?)?;
-    Ok(planner.finish())
+    planner.finish()
 }
 
 mod budget;

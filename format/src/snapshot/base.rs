@@ -7,19 +7,24 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use crate::action::columnar::{FileBatch, FileKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::checkpoint::{CheckpointHead, FileSource, StatsWanted, read_head, stream_files};
 use crate::store::{ObjectInfo, TableRoot};
 
 /// A checkpoint whose files take up to this many bytes is kept in memory once it was read; a larger one is read anew
 /// each time, and only what is asked for.
 const KEPT_BYTES: u64 = 4 << 20;
+/// What to do about a checkpoint that nothing can stand in for.
+pub(super) const MISCOUNT_HINT: &str = "its commits are gone, so nothing else proves which files there are; restore \
+    the log's files from a backup, or read an older version";
 
 /// Where the files of a version below the commits in memory come from: a checkpoint, or nothing.
 #[derive(Debug, Default)]
 pub(super) struct Base {
     checkpoint: Option<Checkpoint>,
     kept: OnceCell<Listed>,
+    /// What the checkpoint should have said, where it was found to be damaged.
+    mended: OnceCell<Listed>,
 }
 
 #[derive(Debug)]
@@ -28,6 +33,8 @@ struct Checkpoint {
     version: u64,
     parts: Vec<ObjectInfo>,
     sources: OnceCell<Vec<FileSource>>,
+    /// Files that it lists, by the hint.
+    told_files: Option<u64>,
 }
 
 /// Everything that a checkpoint says of files.
@@ -55,7 +62,21 @@ impl Base {
         head: Option<CheckpointHead>,
     ) -> Self {
         let sources = OnceCell::new_with(head.map(|head| head.sources));
-        Self { checkpoint: Some(Checkpoint { root, version, parts, sources }), kept: OnceCell::new() }
+        let checkpoint = Checkpoint { root, version, parts, sources, told_files: None };
+        Self { checkpoint: Some(checkpoint), ..Self::default() }
+    }
+
+    /// With the number of files that the hint tells of the checkpoint.
+    pub(super) fn telling(mut self, files: Option<u64>) -> Self {
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.told_files = files;
+        }
+        self
+    }
+
+    /// Whether what it says is that of a checkpoint, which may be wrong, and not of the commits.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.checkpoint.is_some() && self.mended.get().is_none()
     }
 
     /// Version of the checkpoint.
@@ -71,7 +92,7 @@ impl Base {
     /// Says in the checkpoint's place what it should have said.
     pub(super) fn stand_in(&self, listed: Listed) {
         // Another task was faster: it found the same.
-        let _ = self.kept.set(listed);
+        let _ = self.mended.set(listed);
     }
 
     /// The files of `kind`, statistics at least as wanted.
@@ -89,7 +110,7 @@ impl Base {
     }
 
     async fn open(&self, kind: FileKind, stats: &StatsWanted) -> Result<BoxStream<'static, Result<FileBatch>>> {
-        if let Some(kept) = self.kept.get() {
+        if let Some(kept) = self.mended.get().or_else(|| self.kept.get()) {
             return Ok(replay(kept.of(kind)));
         }
         let Some(checkpoint) = &self.checkpoint else { return Ok(stream::empty().boxed()) };
@@ -101,6 +122,28 @@ impl Base {
         let kept = self.kept.get_or_try_init(|| checkpoint.listed(sources)).await?;
         Ok(replay(kept.of(kind)))
     }
+}
+
+/// `batches`, and behind them an error if they hold other than `told` files.
+pub(super) fn counted(
+    batches: BoxStream<'static, Result<FileBatch>>,
+    told: u64,
+    miscount: impl Fn(u64) -> Error + Send + 'static,
+) -> BoxStream<'static, Result<FileBatch>> {
+    let state = (Some(batches), 0_u64, miscount);
+    let counted = stream::unfold(state, move |(batches, seen, miscount)| async move {
+        let mut batches = batches?;
+        match batches.next().await {
+            Some(Ok(batch)) => {
+                let seen = seen.saturating_add(batch.len() as u64);
+                Some((Ok(batch), (Some(batches), seen, miscount)))
+            }
+            Some(Err(error)) => Some((Err(error), (None, seen, miscount))),
+            None if seen == told => None,
+            None => Some((Err(miscount(seen)), (None, seen, miscount))),
+        }
+    });
+    counted.boxed()
 }
 
 fn replay(batches: &[FileBatch]) -> BoxStream<'static, Result<FileBatch>> {
@@ -120,7 +163,13 @@ impl Checkpoint {
         stats: &StatsWanted,
     ) -> BoxStream<'static, Result<FileBatch>> {
         let streams: Vec<_> = sources.iter().map(|source| stream_files(&self.root, source, kind, stats)).collect();
-        stream::iter(streams).flatten().boxed()
+        let files = stream::iter(streams).flatten().boxed();
+        let Some(told) = self.told_files.filter(|_| kind == FileKind::Add) else { return files };
+        let name = self.parts.first().map(|part| self.root.name_of(&part.path)).unwrap_or_default();
+        counted(files, told, move |found| {
+            let message = format!("the checkpoint lists {found} files, and the hint says {told} (CHK-4)");
+            Error::corrupt(message).with_object(name.clone()).with_hint(MISCOUNT_HINT)
+        })
     }
 
     async fn listed(&self, sources: &[FileSource]) -> Result<Listed> {

@@ -19,6 +19,7 @@ use super::TableRoot;
 use crate::error::{Error, Result};
 
 pub use read::{BatchReader, ParquetFile, ReadColumns};
+pub(super) use upload::Upload;
 pub use write::{ParquetOptions, ParquetWriter};
 
 /// Rows per batch where the caller does not say.

@@ -36,16 +36,42 @@ pub(super) struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// Reads the end of an object whose size is known.
+    /// Reads the end of an object that has `size_bytes`.
+    ///
+    /// # Errors
+    /// `Corrupt` naming both sizes when it has another one (SCN-7).
     pub(super) async fn open_sized(root: &TableRoot, path: &Path, size_bytes: u64) -> Result<Self> {
         let tail_bytes = if size_bytes <= WHOLE_BYTES { size_bytes } else { TAIL_BYTES };
+        let start = size_bytes - tail_bytes;
         let mut reader =
-            Self { root: root.clone(), path: path.clone(), size_bytes, tail_start: size_bytes, tail: Bytes::new() };
-        if tail_bytes > 0 {
-            let start = size_bytes - tail_bytes;
-            reader.tail = reader.fetch(start..size_bytes).await?;
-            reader.tail_start = start;
+            Self { root: root.clone(), path: path.clone(), size_bytes, tail_start: start, tail: Bytes::new() };
+        let other_size = |found: u64| {
+            reader
+                .damaged(format!("the log says that the file has {size_bytes} bytes, and it has {found}"))
+                .with_hint("another file has taken its place, or it was cut short: restore it from a backup")
+        };
+        if tail_bytes == 0 {
+            return match root.head(path).await? {
+                Some(info) if info.size_bytes != size_bytes => Err(other_size(info.size_bytes)),
+                Some(_) => Ok(reader),
+                None => Err(Error::not_found("no such file").with_object(root.name_of(path))),
+            };
         }
+        let named = |e: object_store::Error| Error::from(e).with_object(root.name_of(path));
+        let options = GetOptions { range: Some(GetRange::Bounded(start..size_bytes)), ..GetOptions::default() };
+        let answer = match root.store().get_opts(path, options).await {
+            Ok(answer) if answer.meta.size != size_bytes => return Err(other_size(answer.meta.size)),
+            Ok(answer) => answer,
+            Err(error @ object_store::Error::NotFound { .. }) => return Err(named(error)),
+            // A range that begins behind the end.
+            Err(error) => match root.head(path).await {
+                Ok(Some(info)) if info.size_bytes != size_bytes => return Err(other_size(info.size_bytes)),
+                _ => return Err(named(error)),
+            },
+        };
+        let tail = answer.bytes().await.map_err(named)?;
+        reader.check_length(&(start..size_bytes), &tail)?;
+        reader.tail = tail;
         Ok(reader)
     }
 

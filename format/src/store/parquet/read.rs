@@ -47,30 +47,17 @@ pub enum ReadColumns {
 }
 
 impl ParquetFile {
-    /// Opens a file, in one request where the footer is small. `size_bytes` is what the log says; where it is wrong
-    /// the store is asked.
+    /// Opens a file, in one request where the footer is small. `size_bytes` is what the log says, and must be what the
+    /// file has (SCN-7); the store is asked where it is `None`.
     ///
     /// # Errors
-    /// `NotFound`, `Corrupt`, `Unsupported` for a codec that this build lacks; the file is named.
+    /// `NotFound`, `Corrupt` also for another size, `Unsupported` for a codec that this build lacks; the file is named.
     pub async fn open(root: &TableRoot, path: &Path, size_bytes: Option<u64>) -> Result<Self> {
-        let name = root.name_of(path);
-        let Some(size_bytes) = size_bytes else {
-            return Self::parse(ObjectReader::open(root, path).await?, name).await;
+        let reader = match size_bytes {
+            Some(size_bytes) => ObjectReader::open_sized(root, path, size_bytes).await?,
+            None => ObjectReader::open(root, path).await?,
         };
-        let opened = match ObjectReader::open_sized(root, path, size_bytes).await {
-            Ok(reader) => Self::parse(reader, name.clone()).await,
-            Err(error) => Err(error),
-        };
-        let Err(error) = opened else { return opened };
-        if error.kind() == crate::error::ErrorKind::NotFound {
-            return Err(error);
-        }
-        match root.head(path).await {
-            Ok(Some(info)) if info.size_bytes != size_bytes => {
-                Self::parse(ObjectReader::open_sized(root, path, info.size_bytes).await?, name).await
-            }
-            _ => Err(error),
-        }
+        Self::parse(reader, root.name_of(path)).await
     }
 
     async fn parse(mut reader: ObjectReader, name: String) -> Result<Self> {

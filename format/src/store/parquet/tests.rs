@@ -128,12 +128,24 @@ async fn a_missing_file_is_named() {
 }
 
 #[tokio::test]
-async fn a_wrong_size_in_the_log_is_mended_by_asking_the_store() {
-    let root = TableRoot::in_memory("t").unwrap();
-    let (path, bytes) = write(&root, "a.parquet", &sample(1_000)).await;
-    for wrong in [0, 1, bytes / 2, bytes - 1, bytes + 1, bytes * 3, u64::MAX] {
-        let file = ParquetFile::open(&root, &path, Some(wrong)).await.unwrap();
-        assert_eq!(file.metadata().file_metadata().num_rows(), 1_000, "{wrong}");
+async fn a_file_of_another_size_than_the_log_says_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = TableRoot::open(folder.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
+    for root in [TableRoot::in_memory("t").unwrap(), local] {
+        let (path, bytes) = write(&root, "a.parquet", &sample(1_000)).await;
+        ParquetFile::open(&root, &path, Some(bytes)).await.unwrap();
+        for wrong in [0, 1, bytes / 2, bytes - 1, bytes + 1, bytes * 3, u64::MAX] {
+            let error = ParquetFile::open(&root, &path, Some(wrong)).await.err().expect("SCN-7");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "SCN-7: {wrong}: {error}");
+            for size in [wrong, bytes] {
+                assert!(error.message().contains(&format!(" {size}")), "SCN-7: both sizes are named: {error}");
+            }
+        }
+        let missing = root.child("b.parquet").unwrap();
+        for size in [0, 1, 1 << 20] {
+            let error = ParquetFile::open(&root, &missing, Some(size)).await.err().expect("gone");
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{size}: {error}");
+        }
     }
 }
 
