@@ -127,7 +127,8 @@ pub fn overlap(mine: Mine<'_>, ground: Ground<'_>, winner: &[Action]) -> Option<
         let rule = if *mine.reads == Reads::WholeTable { "CON-2" } else { "CON-8" };
         return found(rule, "removed a file that was read", Some(path));
     }
-    let my_removes: HashSet<String> = mine.actions.iter().filter_map(|action| removed_path(action, ground.home)).collect();
+    let my_removes: HashSet<String> =
+        mine.actions.iter().filter_map(|action| removed_path(action, ground.home)).collect();
     let (_, path) = removed().find(|(key, _)| my_removes.contains(key.path()) && !planted(Defect::DoubleRemoves))?;
     found("CON-4", "removed a file that this operation replaces", Some(path))
 }

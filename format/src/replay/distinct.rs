@@ -1,5 +1,7 @@
 //! Whether any file is listed twice, told for a million of them in a few milliseconds.
 
+use std::hash::BuildHasher;
+
 use ahash::RandomState;
 
 use super::key::Home;
@@ -8,7 +10,7 @@ use super::key::Home;
 const BITS_PER_FILE: usize = 16;
 
 /// Files that must differ. Sixty-four bits are kept of each; the hashes are seeded by chance.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Distinct {
     home: Home,
     hasher: RandomState,
@@ -18,7 +20,10 @@ pub struct Distinct {
 impl Distinct {
     /// Of files of the table at `home`.
     pub fn new(home: Home) -> Self {
-        Self { home, ..Self::default() }
+        let seeds = std::collections::hash_map::RandomState::new();
+        let seed = |n: u64| seeds.hash_one(n);
+        let hasher = RandomState::with_seeds(seed(0), seed(1), seed(2), seed(3));
+        Self { home, hasher, hashes: Vec::new() }
     }
 
     /// Takes a file by its path and the identity of its deletion vector (LOG-4).

@@ -121,8 +121,16 @@ mod tests {
         let local = Home::new(vec!["/data/my table/".to_owned()]);
         let remote = Home::new(vec!["s3://b/t/".to_owned(), "s3a://b/t/".to_owned()]);
         for (home, same, others) in [
-            (&local, ["/data/my table/p=1/a", "file:/data/my%20table/p=1/a", "file:///data/my table/p=1/a"], ["/data/my table2/p=1/a", "/p=1/a", "x:p=1/a"]),
-            (&remote, ["s3://b/t/p=1/a", "s3a://b/t/p=1/a", "s3://b/t/p%3D1/a"], ["s3://b/t2/p=1/a", "s3://c/t/p=1/a", "/b/t/p=1/a"]),
+            (
+                &local,
+                ["/data/my table/p=1/a", "file:/data/my%20table/p=1/a", "file:///data/my table/p=1/a"],
+                ["/data/my table2/p=1/a", "/p=1/a", "x:p=1/a"],
+            ),
+            (
+                &remote,
+                ["s3://b/t/p=1/a", "s3a://b/t/p=1/a", "s3://b/t/p%3D1/a"],
+                ["s3://b/t2/p=1/a", "s3://c/t/p=1/a", "/b/t/p=1/a"],
+            ),
         ] {
             let relative = FileKey::of_add(&add("p=1/a"), home);
             let mut seen = SeenKeys::new(home.clone());

@@ -46,7 +46,8 @@ impl TableRoot {
             if upload.total_bytes() == size_bytes {
                 return Ok(());
             }
-            let message = format!("the log says that the file has {size_bytes} bytes, and {} came", upload.total_bytes());
+            let message =
+                format!("the log says that the file has {size_bytes} bytes, and {} came", upload.total_bytes());
             Err(Error::corrupt(message).with_object(self.name_of(from)))
         };
         match sent.await {

@@ -97,7 +97,8 @@ async fn relist(root: &TableRoot, rows: impl Fn(Vec<u32>) -> Vec<u32>) {
     let batches = crate::store::parquet::read_batches(root, &path, None).await.expect("reads");
     let whole = arrow_select::concat::concat_batches(&batches[0].schema(), &batches).expect("one");
     let adds = whole.column_by_name("add").expect("adds").as_struct().clone();
-    let (files, others): (Vec<u32>, Vec<u32>) = (0..whole.num_rows() as u32).partition(|row| adds.is_valid(*row as usize));
+    let (files, others): (Vec<u32>, Vec<u32>) =
+        (0..whole.num_rows() as u32).partition(|row| adds.is_valid(*row as usize));
     let kept = UInt32Array::from([others, rows(files)].concat());
     let doctored = arrow_select::take::take_record_batch(&whole, &kept).expect("taken");
     crate::store::parquet::write_batches(root, &path, doctored.schema(), &[doctored]).await.expect("written");
