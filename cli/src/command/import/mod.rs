@@ -54,11 +54,11 @@ use survey::{Survey, TextOptions, survey};
 
 The table is created when it is not there. A file is a path, a pattern (* ? [a-z] **), a
 directory, a URL (file, s3, gs, az, http, https) or - for standard input; CSV and JSON lines may
-be compressed (.gz, .zst). Times are kept to the microsecond: finer ones are floored, and their number
-is told. Types of CSV and JSON come from the table, from --schema, or else from
-the first rows of every file. Times without a zone are taken as UTC. All files become one commit:
-when a row can't be read, nothing is written, unless --bad-rows says otherwise. Memory stays
-within --memory however large the files are."
+be compressed (.gz, .zst). Types of CSV and JSON come from the table, from --schema, or else from
+the first rows of every file. Times without a zone are taken as UTC, and times finer than a
+microsecond are floored and counted. All files become one commit: when a row can't be read,
+nothing is written, unless --bad-rows says otherwise. Memory stays within --memory however large
+the files are."
 )]
 pub struct Args {
     /// Files, patterns, directories and URLs, or - for standard input; without --into the first one is the table
