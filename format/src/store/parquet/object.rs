@@ -1,18 +1,13 @@
 //! Byte ranges of one object, as the Parquet decoder asks for them.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::errors::ParquetError;
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::FooterTail;
 
 use super::thrift::is_sane_footer;
 use crate::error::{Error, Result};
@@ -115,7 +110,7 @@ impl ObjectReader {
     }
 
     /// The footer, in at most one request for what the first one did not bring.
-    async fn footer(&self) -> Result<Bytes> {
+    pub(super) async fn footer(&self) -> Result<Bytes> {
         let no_parquet = || self.damaged("not a readable Parquet file".to_owned());
         let short = |than: String| {
             no_parquet().with_source(ParquetError::EOF(format!("file size of {} is less than {than}", self.size_bytes)))
@@ -180,7 +175,8 @@ impl ObjectReader {
         Ok(bytes)
     }
 
-    async fn fetch_all(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+    /// The bytes of several ranges.
+    pub(super) async fn fetch_all(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
         for range in &ranges {
             self.check(range)?;
         }
@@ -194,30 +190,5 @@ impl ObjectReader {
             self.check_length(range, bytes)?;
         }
         Ok(all)
-    }
-}
-
-fn external(error: Error) -> ParquetError {
-    ParquetError::External(Box::new(error))
-}
-
-impl AsyncFileReader for ObjectReader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move { self.bytes(range).await.map_err(external) }.boxed()
-    }
-
-    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move { self.fetch_all(ranges).await.map_err(external) }.boxed()
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        _: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        async move {
-            let footer = self.footer().await.map_err(external)?;
-            Ok(Arc::new(ParquetMetaDataReader::decode_metadata(&footer)?))
-        }
-        .boxed()
     }
 }
