@@ -1,6 +1,6 @@
 //! The files that commits above a checkpoint brought and ended, reconciled.
 
-use super::key::SeenKeys;
+use super::key::{Home, SeenKeys};
 use crate::action::columnar::FileBatch;
 use crate::action::{Action, Add, Remove};
 use crate::error::Result;
@@ -46,6 +46,12 @@ pub struct TailFold {
 }
 
 impl TailFold {
+    /// Of commits to the table at `home`.
+    pub fn new(home: Home) -> Self {
+        let tail = Tail { seen: SeenKeys::new(home), ..Tail::default() };
+        Self { tail, ..Self::default() }
+    }
+
     /// Takes one action of a commit not newer than those taken before.
     ///
     /// # Errors

@@ -210,7 +210,7 @@ impl Snapshot {
             while let Some(batch) = batches.next().await.transpose()? {
                 planner.take(&batch)?;
             }
-            Ok(planner.finish(self.totals()))
+            planner.finish(self.totals())
         };
         self.with_repair(plan).await
     }

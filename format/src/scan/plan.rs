@@ -6,10 +6,13 @@ use std::sync::Arc;
 use super::prune::{BatchBounds, PredicateColumns, PredicateSieve};
 use super::shared::Shared;
 use super::{Pruning, ScanFile, ScanPlan, ScanRequest, ScanTable};
+use crate::action::DeletionVectorDescriptor;
 use crate::action::columnar::{FileBatch, Sieve};
 use crate::error::{Error, Result};
 use crate::expr::{Predicate, Verdict, judge};
 use crate::log::checkpoint::{FilesWanted, StatsWanted, Totals};
+use crate::replay::Distinct;
+use crate::snapshot::listed_twice;
 
 impl ScanPlan {
     /// A scan of exactly `files`, without pruning: for a task that was handed its files by a plan made elsewhere.
@@ -108,7 +111,18 @@ impl Planner {
     }
 
     /// The plan. `totals` are those of the version, where they are known.
-    pub(super) fn finish(mut self, totals: Option<Totals>) -> ScanPlan {
+    ///
+    /// # Errors
+    /// `Corrupt` for a file that is listed twice (CHK-4).
+    pub(super) fn finish(mut self, totals: Option<Totals>) -> Result<ScanPlan> {
+        let mut distinct = Distinct::new(self.shared.table.root.home());
+        for file in &self.files {
+            let vector = file.deletion_vector.as_ref().map(DeletionVectorDescriptor::unique_id);
+            distinct.push(&file.path, vector.as_deref());
+        }
+        if let Some((at, _)) = distinct.repeated() {
+            return Err(listed_twice(&self.files[at].path));
+        }
         let unseen = self.sieve.as_ref().map_or(0, |sieve| sieve.files_left_out());
         self.pruning.skipped_by_statistics += unseen;
         self.pruning.files_total += unseen;
@@ -118,7 +132,7 @@ impl Planner {
         };
         self.pruning.files_planned = self.files.len() as u64;
         self.pruning.bytes_planned = self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
-        ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning }
+        Ok(ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning })
     }
 }
 

@@ -100,11 +100,6 @@ impl PredicateSieve {
         };
         Self { predicate: predicate.clone(), columns, looks_at, left_out: AtomicU64::new(0) }
     }
-
-    /// Files that were left out unseen.
-    pub(super) fn files_left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Relaxed)
-    }
 }
 
 impl Sieve for PredicateSieve {
@@ -130,6 +125,10 @@ impl Sieve for PredicateSieve {
 
     fn left_out(&self, files: u64) {
         self.left_out.fetch_add(files, Ordering::Relaxed);
+    }
+
+    fn files_left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 }
 

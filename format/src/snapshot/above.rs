@@ -52,7 +52,7 @@ impl Above {
     /// `Corrupt` for a damaged commit, the store's own.
     pub(super) async fn tail(&self, root: &TableRoot) -> Result<Arc<Tail>> {
         let fold = || async {
-            let mut fold = TailFold::default();
+            let mut fold = TailFold::new(root.home());
             for commit in self.commits.iter().rev() {
                 match commit {
                     Piece::Held(actions) => actions.iter().cloned().try_for_each(|action| fold.take(action))?,

@@ -106,7 +106,9 @@ impl Snapshot {
         let timestamp_ms = segment_time_ms(root, segment, &tail, checksum.as_ref(), &header).await?;
         let totals = checksum.and_then(|known| known.totals_with(&tail));
         let base = match &segment.checkpoint {
-            Some((version, parts)) => Base::checkpoint(root.clone(), *version, parts.clone(), head),
+            Some((version, parts)) => {
+                Base::checkpoint(root.clone(), *version, parts.clone(), head).telling(segment.told_files)
+            }
             None => Base::default(),
         };
         let pieces = tail.into_iter().map(TailPiece::into_piece).collect();

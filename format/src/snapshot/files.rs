@@ -7,13 +7,19 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Snapshot;
-use super::base::Listed;
+use super::base::{Listed, MISCOUNT_HINT, counted};
 use super::build::is_damage;
 use crate::action::columnar::{FileBatch, FileKind};
 use crate::action::{Add, Remove};
 use crate::error::{Error, Result};
 use crate::log::LogSegment;
 use crate::log::checkpoint::{FilesWanted, Totals};
+use crate::replay::Distinct;
+
+/// A file that a checkpoint lists twice: its rows would be read twice, and what else is wrong can't be told.
+pub(crate) fn listed_twice(path: &str) -> Error {
+    Error::corrupt("a checkpoint lists a file twice (CHK-4)").with_object(path).with_hint(MISCOUNT_HINT)
+}
 
 /// The live files of one version of a table, column by column.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +82,19 @@ impl Snapshot {
     pub async fn files(&self) -> Result<Arc<Files>> {
         let read = || async {
             let batches = || self.batches(&FilesWanted::adds()).try_collect();
-            let batches = self.with_repair(batches).await?;
+            let distinct = || async {
+                let batches: Vec<FileBatch> = batches().await?;
+                let mut files = Distinct::new(self.root.home());
+                let mut rows = batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| (batch, row)));
+                if self.base.is_doubtful() {
+                    rows.clone().for_each(|(batch, row)| files.push(batch.path(row), batch.vector_id(row).as_deref()));
+                }
+                match files.repeated() {
+                    Some((at, _)) => Err(listed_twice(rows.nth(at).map_or("", |(batch, row)| batch.path(row)))),
+                    None => Ok(batches),
+                }
+            };
+            let batches = self.with_repair(distinct).await?;
             Ok(Arc::new(Files { batches }))
         };
         self.files.get_or_try_init(read).await.cloned()
@@ -118,8 +136,20 @@ impl Snapshot {
             let surviving = older.map(move |batch| tail.surviving(&batch?));
             Ok::<_, Error>(stream::iter(newer).chain(surviving))
         };
+        // What a sieve leaves out of the checkpoint a commit may have ended: then the sum proves nothing.
+        let counts = kind == FileKind::Add && wanted.sieve.is_none() && self.base.is_doubtful();
+        let told = self.totals.filter(|_| counts);
+        let (version, name) = (self.version, self.root.display());
+        let miscount = move |found: u64, told: u64| {
+            let message = format!("the log lists {found} files at version {version}, its checksum says {told} (CHK-4)");
+            Error::corrupt(message).with_object(name.clone()).with_hint(MISCOUNT_HINT)
+        };
         let full = |batch: &Result<FileBatch>| std::future::ready(batch.as_ref().map_or(true, |b| !b.is_empty()));
-        stream::once(opened).try_flatten().filter(full).boxed()
+        let files = stream::once(opened).try_flatten().filter(full).boxed();
+        match told {
+            Some(Totals { num_files, .. }) => counted(files, num_files, None, move |found| miscount(found, num_files)),
+            None => files,
+        }
     }
 
     /// What `read` makes of the files. When the checkpoint turns out to be damaged, the files are found without it, from

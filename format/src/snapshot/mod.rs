@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 pub use crate::log::checkpoint::Totals;
 pub use files::Files;
+pub(crate) use files::listed_twice;
 pub use history::{HistoryEntry, history};
 
 use above::Above;

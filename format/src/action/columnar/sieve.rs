@@ -24,6 +24,9 @@ pub trait Sieve: fmt::Debug + Send + Sync {
 
     /// Is told how many files were left out.
     fn left_out(&self, files: u64);
+
+    /// How many were.
+    fn files_left_out(&self) -> u64;
 }
 
 /// Which facts a [`Sieve`] looks at, by physical names.

@@ -96,7 +96,7 @@ pub fn stream_files(
 }
 
 async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Result<Vec<FileBatch>> {
-    let mut fold = TailFold::default();
+    let mut fold = TailFold::new(root.home());
     stream_commit(root, &object.path, 0, Wanted::All, |action| fold.take(action)).await?;
     let tail = fold.finish()?;
     Ok(match kind {

@@ -145,7 +145,13 @@ fn check_partition_values(snapshot: &Snapshot, add: &Add, looked: &mut Looked) {
     for column in snapshot.partition_columns() {
         let Some(field) = snapshot.schema().field(column) else { continue };
         let DataType::Primitive(primitive) = &field.data_type else { continue };
-        let text = add.partition_values.get(&statistics::physical(snapshot, field)).and_then(Option::as_deref);
+        let name = statistics::physical(snapshot, field).to_lowercase();
+        let Some((_, text)) = add.partition_values.iter().find(|(key, _)| key.to_lowercase() == name) else {
+            let message = format!("column {column}: the log gives no value, and readers take it for null");
+            looked.damage("partition-value", &add.path, message);
+            continue;
+        };
+        let text = text.as_deref();
         if let Err(error) = partition_value::parse(text, primitive) {
             looked.damage("partition-value", &add.path, format!("column {column}: {error}"));
         }

@@ -153,13 +153,13 @@ fn take(
         Err(error) => return Err(error),
     };
     let Some(mut live) = live else { return Ok(None) };
-    let mut added = Vec::new();
+    let (mut added, home) = (Vec::new(), root.home());
     for action in &record.actions {
         match action {
             Action::Remove(remove) => {
-                live.remove(&FileKey::of_remove(remove));
+                live.remove(&FileKey::of_remove(remove, &home));
             }
-            Action::Add(add) => added.push((FileKey::of_add(add), add.size)),
+            Action::Add(add) => added.push((FileKey::of_add(add, &home), add.size)),
             _ => {}
         }
     }
@@ -212,12 +212,12 @@ async fn check_checkpoint(
 
 async fn files_of(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Live> {
     let head = read_head(root, parts).await?;
-    let mut live = Live::new();
+    let (mut live, home) = (Live::new(), root.home());
     for source in &head.sources {
         let mut batches = stream_files(root, source, &FilesWanted::adds().with_stats(StatsWanted::None));
         while let Some(batch) = batches.try_next().await? {
             for add in (0..batch.len()).map(|row| batch.add_without_stats(row)) {
-                if live.insert(FileKey::of_add(&add), add.size).is_some() {
+                if live.insert(FileKey::of_add(&add, &home), add.size).is_some() {
                     // Its rows would be read twice.
                     return Err(Error::corrupt("a checkpoint lists a file twice").with_object(add.path.clone()));
                 }
