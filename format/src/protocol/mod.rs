@@ -2,12 +2,14 @@
 
 mod feature;
 mod gate;
+mod indexed;
 mod properties;
 mod rules;
 mod upgrade;
 
 pub use feature::{FEATURES, Feature, Support, features_of};
 pub use gate::{check_read, check_schema, check_write, column_mapping, is_supported};
+pub use indexed::{IndexedLeaf, indexed_leaves};
 pub use properties::{
     IsolationLevel, TableProperties, check_property_change, format_columns, parse_columns, parse_interval_ms,
 };

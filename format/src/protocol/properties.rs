@@ -44,6 +44,10 @@ pub struct TableProperties {
     pub row_tracking: bool,
     /// `delta.rowTrackingSuspended`: no ids are given for now.
     pub row_tracking_suspended: bool,
+    /// `delta.checkpoint.writeStatsAsStruct`: checkpoints hold statistics as columns. So they do where it is not said.
+    pub stats_as_columns: bool,
+    /// `delta.checkpoint.writeStatsAsJson`: checkpoints hold statistics as text. So they do only where it is said.
+    pub stats_as_text: bool,
     /// `delta.enableExpiredLogCleanup`: old log files are deleted after a checkpoint.
     pub expired_log_cleanup: bool,
     /// `delta.requireCheckpointProtectionBeforeVersion`: log files below it go all together or not at all.
@@ -106,6 +110,8 @@ impl Default for TableProperties {
             isolation_level: IsolationLevel::Serializable,
             row_tracking: false,
             row_tracking_suspended: false,
+            stats_as_columns: true,
+            stats_as_text: false,
             expired_log_cleanup: true,
             checkpoint_protection_before: 0,
             column_mapping: MappingMode::None,
@@ -160,6 +166,9 @@ impl TableProperties {
             isolation_level: get("isolationLevel").and_then(IsolationLevel::of_table).unwrap_or_default(),
             row_tracking: flag("enableRowTracking"),
             row_tracking_suspended: flag("rowTrackingSuspended"),
+            stats_as_columns: get("checkpoint.writeStatsAsStruct")
+                .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
+            stats_as_text: flag("checkpoint.writeStatsAsJson"),
             expired_log_cleanup: get("enableExpiredLogCleanup")
                 .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             // What can't be read protects everything.
@@ -194,6 +203,8 @@ const SETTABLE: &[(&str, Check)] = &[
     ("delta.enableTypeWidening", is_flag),
     ("delta.enableRowTracking", is_flag),
     ("delta.checkpointPolicy", |value| ["classic", "v2"].contains(&value.to_ascii_lowercase().as_str())),
+    ("delta.checkpoint.writeStatsAsStruct", is_flag),
+    ("delta.checkpoint.writeStatsAsJson", is_flag),
     ("delta.targetFileSize", |value| parse_bytes(value).is_some_and(|bytes| bytes > 0)),
     ("delta.parquet.compression.codec", |value| {
         ["zstd", "snappy", "gzip", "lz4_raw", "uncompressed", "none"].contains(&value.to_ascii_lowercase().as_str())

@@ -22,15 +22,21 @@ pub use history::{HistoryEntry, history};
 use above::Above;
 use base::Base;
 
+use crate::action::columnar::{AddLayout, StatsColumn, StatsShape};
 use crate::action::{Action, DomainMetadata, Metadata, Protocol, Txn};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
+use crate::expr::ColumnPath;
 use crate::log::checkpoint::{self, FilesWanted, Layout};
 use crate::log::{Checksum, Timekeeping, write_checksum};
 use crate::planted::{Defect, planted};
-use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping, is_supported};
+use crate::protocol::{
+    IndexedLeaf, Rules, TableProperties, check_read, check_schema, check_write, column_mapping, indexed_leaves,
+    is_supported,
+};
 use crate::replay::{Header, HeaderFold};
-use crate::schema::{MappingMode, StructType, parse_schema};
+use crate::schema::mapping::physical_name;
+use crate::schema::{DataType, MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
 
 /// Checkpoints of fewer files are not compressed.
@@ -266,7 +272,8 @@ impl Snapshot {
                 let newer = futures::stream::iter(tail.adds().to_vec()).map(Ok);
                 adds = newer.chain(self.base.batches(&FilesWanted::adds())).boxed();
             }
-            let files = checkpoint::Files { adds, removes: removes.boxed(), few };
+            let add_layout = self.add_layout()?;
+            let files = checkpoint::Files { adds, removes: removes.boxed(), add_layout, few };
             let clock = self.clock.as_ref();
             checkpoint::write_checkpoint(&self.root, clock, self.version, &self.header, layout, files).await
         };
@@ -274,6 +281,25 @@ impl Snapshot {
         let base = Base::checkpoint(self.root.clone(), self.version, written.parts, None);
         let (base, above) = (Arc::new(base), Arc::default());
         Ok(Self { base, above, totals: Some(written.totals), files: OnceCell::new(), ..self.clone() })
+    }
+
+    /// How this version's checkpoint holds its files (CHK-5).
+    fn add_layout(&self) -> Result<AddLayout> {
+        let (schema, mode) = (&self.schema, self.mapping());
+        let stats = self.properties.stats_as_columns.then(|| {
+            let clustering = self.clustering_columns();
+            let leaves = indexed_leaves(schema, self.partition_columns(), &self.properties, &clustering);
+            let column = |leaf: IndexedLeaf| StatsColumn { path: ColumnPath(leaf.physical), bounds: leaf.bounds };
+            StatsShape::new(leaves.into_iter().map(column).collect(), true)
+        });
+        let partitions = self.partition_columns().iter().filter_map(|name| {
+            let field = schema.field(name)?;
+            match &field.data_type {
+                DataType::Primitive(primitive) => Some((physical_name(field, mode).to_owned(), *primitive)),
+                _ => None,
+            }
+        });
+        AddLayout::new(stats, self.properties.stats_as_text, partitions.collect())
     }
 
     /// Writes the checksum file of this version, if its totals are known: `actions` are its commit.

@@ -209,3 +209,4 @@ async fn history_is_newest_first_and_bounded() {
 
 mod cost;
 mod forms;
+mod layouts;

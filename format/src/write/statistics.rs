@@ -11,76 +11,9 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::{DataType as ArrowType, TimeUnit};
 
-use super::layout::Layout;
 use crate::action::stats::{ColumnStats, render};
 use crate::expr::{Scalar, compare};
-use crate::protocol::TableProperties;
-use crate::schema::mapping::physical_name;
-use crate::schema::{DataType, MappingMode, PrimitiveType, StructField, StructType};
-
-/// One leaf column that statistics are kept of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Leaf {
-    /// Names from the top.
-    path: Vec<String>,
-    /// The same as the statistics spell them.
-    physical: Vec<String>,
-    /// Position in the table's schema, then in each struct below it.
-    route: Vec<usize>,
-    has_bounds: bool,
-}
-
-/// The leaves with statistics: those named by the table, else the first so many, depth-first, partition columns
-/// left out; and the clustering columns wherever they stand. An array or map is one leaf.
-pub(super) fn leaves(
-    schema: &StructType,
-    layout: &Layout,
-    properties: &TableProperties,
-    clustering: &[Vec<String>],
-) -> Vec<Leaf> {
-    let mut all = Vec::new();
-    for &position in &layout.data {
-        let field = &schema.fields[position];
-        collect(field, position, &mut Leaf::default(), properties.column_mapping, &mut all);
-    }
-    let clusters = |leaf: &Leaf| clustering.iter().any(|path| is_under(&leaf.physical, path));
-    match &properties.data_skipping_stats_columns {
-        Some(named) => {
-            all.retain(|leaf| clusters(leaf) || named.iter().any(|path| is_under(&leaf.path, &path.0)));
-        }
-        None => {
-            let count = usize::try_from(properties.data_skipping_num_indexed_cols).unwrap_or(usize::MAX);
-            let later = all.split_off(count.min(all.len()));
-            all.extend(later.into_iter().filter(clusters));
-        }
-    }
-    all
-}
-
-fn collect(field: &StructField, position: usize, outer: &mut Leaf, mode: MappingMode, all: &mut Vec<Leaf>) {
-    outer.path.push(field.name.clone());
-    outer.physical.push(physical_name(field, mode).to_owned());
-    outer.route.push(position);
-    match &field.data_type {
-        DataType::Struct(inner) => {
-            for (position, field) in inner.fields.iter().enumerate() {
-                collect(field, position, outer, mode, all);
-            }
-        }
-        other => {
-            let bare = |primitive: &PrimitiveType| matches!(primitive, PrimitiveType::Boolean | PrimitiveType::Binary);
-            let has_bounds = matches!(other, DataType::Primitive(primitive) if !bare(primitive));
-            all.push(Leaf { has_bounds, ..outer.clone() });
-        }
-    }
-    outer.path.pop();
-    outer.physical.pop();
-    outer.route.pop();
-}
-
-fn is_under(leaf: &[String], named: &[String]) -> bool {
-    named.len() <= leaf.len() && named.iter().zip(leaf).all(|(a, b)| a.to_lowercase() == b.to_lowercase())
-}
+use crate::protocol::IndexedLeaf;
 
 /// Statistics of one file so far.
 #[derive(Debug)]
@@ -99,12 +32,12 @@ struct Bounds {
 }
 
 impl Collector {
-    pub(super) fn new(leaves: &[Leaf]) -> Self {
+    pub(super) fn new(leaves: &[IndexedLeaf]) -> Self {
         Self { rows: 0, columns: vec![Bounds::default(); leaves.len()] }
     }
 
     /// Takes in a batch of the table's own schema.
-    pub(super) fn update(&mut self, leaves: &[Leaf], batch: &RecordBatch) {
+    pub(super) fn update(&mut self, leaves: &[IndexedLeaf], batch: &RecordBatch) {
         self.rows += as_count(batch.num_rows());
         for (leaf, bounds) in leaves.iter().zip(&mut self.columns) {
             let Some((array, nulls)) = follow(batch, &leaf.route) else {
@@ -112,14 +45,14 @@ impl Collector {
                 continue;
             };
             bounds.null_count += as_count(nulls.as_ref().map_or(0, NullBuffer::null_count));
-            if leaf.has_bounds && !bounds.unbounded {
+            if leaf.bounds.is_some() && !bounds.unbounded {
                 bounds.take(extremes(&array, nulls.as_ref()));
             }
         }
     }
 
     /// The statistics as the log has them, with bounds of texts cut to `prefix` characters.
-    pub(super) fn render(self, leaves: &[Leaf], prefix: usize) -> String {
+    pub(super) fn render(self, leaves: &[IndexedLeaf], prefix: usize) -> String {
         let columns: Vec<ColumnStats> = leaves
             .iter()
             .zip(self.columns)

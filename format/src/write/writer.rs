@@ -11,13 +11,13 @@ use super::conform::Conformer;
 use super::enforce::Enforcer;
 use super::layout::Layout;
 use super::split::split;
-use super::statistics::{Collector, Leaf, leaves};
+use super::statistics::Collector;
 use crate::action::Add;
 use crate::action::partition_value::{encode_path, format, hive_directory};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::expr::{EvaluatorRef, scalar_at};
-use crate::protocol::{Rules, TableProperties};
+use crate::protocol::{IndexedLeaf, Rules, TableProperties, indexed_leaves};
 use crate::schema::StructType;
 use crate::store::TableRoot;
 use crate::store::parquet::{ParquetOptions, ParquetWriter, compression};
@@ -108,7 +108,7 @@ pub struct DataWriter {
     conformer: Conformer,
     enforcer: Enforcer,
     layout: Layout,
-    leaves: Vec<Leaf>,
+    leaves: Vec<IndexedLeaf>,
     options: ParquetOptions,
     suffix: &'static str,
     open: HashMap<Vec<Option<String>>, OpenFile>,
@@ -146,7 +146,12 @@ impl DataWriter {
         let codec = &context.properties.parquet_compression;
         Ok(Self {
             conformer: Conformer::new(&context.schema)?,
-            leaves: leaves(&context.schema, &layout, &context.properties, &context.clustering_columns),
+            leaves: indexed_leaves(
+                &context.schema,
+                &context.partition_columns,
+                &context.properties,
+                &context.clustering_columns,
+            ),
             options: ParquetOptions {
                 compression: compression(codec)?,
                 row_group_rows: context.row_group_rows,
@@ -343,14 +348,14 @@ impl DataWriter {
 
 impl OpenFile {
     /// Adds rows of the table's own schema.
-    async fn take(&mut self, piece: &RecordBatch, leaves: &[Leaf], layout: &Layout) -> Result<()> {
+    async fn take(&mut self, piece: &RecordBatch, leaves: &[IndexedLeaf], layout: &Layout) -> Result<()> {
         self.statistics.update(leaves, piece);
         let data = piece.project(&layout.data);
         let data = data.map_err(|e| Error::internal("columns could not be picked from a batch").with_source(e))?;
         self.writer.write(data).await
     }
 
-    async fn finish(self, leaves: &[Leaf], context: &WriteContext) -> Result<(u64, Add)> {
+    async fn finish(self, leaves: &[IndexedLeaf], context: &WriteContext) -> Result<(u64, Add)> {
         let bytes = self.writer.finish().await?;
         let size = i64::try_from(bytes).map_err(|e| Error::internal("a file of an absurd size").with_source(e))?;
         let add = Add {

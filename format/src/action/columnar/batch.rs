@@ -1,7 +1,6 @@
 //! The files of a table, column by column: a row is an `add` or a `remove`, and becomes a value only when asked for.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -12,6 +11,7 @@ use arrow_select::filter::filter;
 use super::super::stats::num_records;
 use super::super::{Add, DeletionVectorDescriptor, Remove};
 use super::decode::{Fields, Flag, Int, Long, Pairs, Text, missing, wrong_type};
+use super::digest::digest;
 use super::encode::{add_column, internal, remove_column, structure, text};
 use super::fields::{add_fields, remove_fields};
 use super::parsed::ParsedStats;
@@ -253,29 +253,30 @@ impl FileBatch {
         structure(fields, columns, nulls)
     }
 
-    /// A number that equals another batch's if, and most likely only if, they hold the same files, in any order. Sums of
-    /// it stand for several batches.
-    pub fn digest(&self) -> u64 {
-        (0..self.len()).map(|row| self.row_digest(row)).fold(0, u64::wrapping_add)
+    /// With statistics as these columns, one row for each file, and as text where that is wanted.
+    pub(super) fn with_stats(self, parsed: Option<ParsedStats>, text: bool) -> Result<Self> {
+        let array = if text {
+            self.checkpoint_column()?
+        } else {
+            let (fields, mut columns, nulls) = self.array.into_parts();
+            if let Some(at) = fields.iter().position(|field| field.name() == "stats") {
+                columns[at] = new_null_array(fields[at].data_type(), columns[at].len());
+            }
+            structure(fields, columns, nulls)?
+        };
+        Self::new(self.kind, array, parsed)
     }
 
-    fn row_digest(&self, row: usize) -> u64 {
-        let (columns, mut hasher) = (&self.columns, DefaultHasher::new());
-        self.path(row).hash(&mut hasher);
-        self.stats_json(row).hash(&mut hasher);
-        columns.partition_values.get(row).hash(&mut hasher);
-        columns.tags.get(row).hash(&mut hasher);
-        self.vector_id(row).hash(&mut hasher);
-        columns.clustering_provider.at(row).hash(&mut hasher);
-        let numbers = [
-            columns.size.get(row),
-            columns.modification_time.get(row),
-            columns.deletion_timestamp.get(row),
-            columns.base_row_id.get(row),
-            columns.default_row_commit_version.get(row),
-        ];
-        numbers.hash(&mut hasher);
-        hasher.finish()
+    /// The files in the form in which checkpoints hold them, statistics as text where there are such.
+    pub(crate) fn array(&self) -> &StructArray {
+        &self.array
+    }
+
+    /// A number that equals another batch's if, and most likely only if, they hold the same files with the same
+    /// statistics in the same form, in any order. Sums of it stand for several batches.
+    pub fn digest(&self) -> u64 {
+        let stats = self.parsed.as_ref().map(ParsedStats::array);
+        digest(&std::iter::once(&self.array).chain(stats).collect::<Vec<_>>())
     }
 }
 

@@ -133,10 +133,10 @@ fn action(name: &str, fields: Fields) -> Field {
     field(name, DataType::Struct(fields))
 }
 
-fn every_action() -> Vec<Field> {
+fn every_action(add: &Fields) -> Vec<Field> {
     vec![
         action("txn", txn_fields()),
-        action("add", add_fields()),
+        action("add", add.clone()),
         action("remove", remove_fields()),
         action("metaData", metadata_fields()),
         action("protocol", protocol_fields()),
@@ -144,18 +144,18 @@ fn every_action() -> Vec<Field> {
     ]
 }
 
-/// The row of a V1 checkpoint: one column per kind of action, one of them set.
-pub fn checkpoint_schema() -> SchemaRef {
-    Arc::new(Schema::new(every_action()))
+/// The row of a V1 checkpoint: one column per kind of action, one of them set. `add` has these fields.
+pub fn checkpoint_schema(add: &Fields) -> SchemaRef {
+    Arc::new(Schema::new(every_action(add)))
 }
 
 /// The row of a V2 checkpoint's main file.
-pub fn v2_checkpoint_schema() -> SchemaRef {
+pub fn v2_checkpoint_schema(add: &Fields) -> SchemaRef {
     let own = [action("checkpointMetadata", checkpoint_metadata_fields()), action("sidecar", sidecar_fields())];
-    Arc::new(Schema::new(every_action().into_iter().chain(own).collect::<Vec<_>>()))
+    Arc::new(Schema::new(every_action(add).into_iter().chain(own).collect::<Vec<_>>()))
 }
 
 /// The row of a sidecar file.
-pub fn sidecar_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![action("add", add_fields()), action("remove", remove_fields())]))
+pub fn sidecar_schema(add: &Fields) -> SchemaRef {
+    Arc::new(Schema::new(vec![action("add", add.clone()), action("remove", remove_fields())]))
 }

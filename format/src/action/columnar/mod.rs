@@ -1,14 +1,18 @@
 //! Actions as Arrow columns: how a checkpoint holds them, and how a table's files are held in memory.
 
+mod add_layout;
 mod batch;
 mod decode;
+mod digest;
 mod encode;
 mod fields;
 mod json_walk;
 mod parsed;
 mod sieve;
 mod stats_text;
+mod values;
 
+pub use add_layout::AddLayout;
 pub use batch::{FileBatch, FileKind};
 pub use decode::decode_small;
 pub use encode::rows;

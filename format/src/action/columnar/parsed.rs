@@ -9,6 +9,8 @@ use arrow_schema::DataType;
 
 use super::super::stats::{bound_json, quoted, widened_scalar};
 use super::sieve::longs;
+use super::stats_text::StatsShape;
+use crate::error::Result;
 use crate::expr::{BoundsColumn, ColumnBounds, ColumnPath, Scalar, scalar_at};
 use crate::schema::{PrimitiveType, arrow_primitive};
 
@@ -38,6 +40,23 @@ impl ParsedStats {
     /// Whether the file in `row` has statistics.
     pub fn has(&self, row: usize) -> bool {
         self.valid(row).is_some()
+    }
+
+    /// The same statistics as the columns of `shape`, in its types.
+    pub(super) fn in_shape(&self, shape: &StatsShape) -> Result<Self> {
+        let rows = self.array.len();
+        let columns = shape.columns().iter().map(|column| {
+            let raw = self.raw(&column.path.0);
+            let typed = column.bounds.map(|data_type| raw.typed(data_type));
+            let nulls = raw.nulls.filter(|array| *array.data_type() == DataType::Int64);
+            let (min, max) = typed.map_or((None, None), |typed| (typed.min, typed.max));
+            [min, max, nulls]
+        });
+        let of_type = |name: &str, data_type| {
+            leaf_of(&self.array, &[name.to_owned()]).filter(|array| *array.data_type() == data_type)
+        };
+        let counts = [of_type("numRecords", DataType::Int64), of_type("tightBounds", DataType::Boolean)];
+        shape.assemble(rows, self.array.nulls().cloned(), counts, columns.collect())
     }
 
     fn valid(&self, row: usize) -> Option<usize> {

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int8Builder, Int16Builder,
-    Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
-};
+use arrow_array::builder::{BooleanBuilder, Int64Builder};
 use arrow_array::{Array, ArrayRef, StringArray, StructArray, new_null_array};
 use arrow_buffer::{NullBuffer, NullBufferBuilder};
 use arrow_schema::{DataType, Field, Fields};
@@ -14,8 +11,9 @@ use super::super::stats::{self, Stats};
 use super::encode::structure;
 use super::json_walk::{Taken, Walk};
 use super::parsed::ParsedStats;
+use super::values::Values;
 use crate::error::Result;
-use crate::expr::{ColumnPath, Scalar};
+use crate::expr::ColumnPath;
 use crate::schema::{PrimitiveType, arrow_primitive};
 
 /// A column whose statistics are wanted, by physical names.
@@ -67,7 +65,43 @@ impl StatsShape {
         for text in texts {
             reader.push(text);
         }
-        reader.finish().map(ParsedStats::new)
+        reader.finish()
+    }
+
+    /// Statistics of this shape from columns: rows and tight bounds, then least, greatest and nulls of each column.
+    /// Where one is missing it is null.
+    ///
+    /// # Errors
+    /// `Internal` when they do not fit together.
+    pub(super) fn assemble(
+        &self,
+        rows: usize,
+        valid: Option<NullBuffer>,
+        [num_records, tight_bounds]: [Option<ArrayRef>; 2],
+        columns: Vec<[Option<ArrayRef>; 3]>,
+    ) -> Result<ParsedStats> {
+        let or_null =
+            |array: Option<ArrayRef>, data_type: DataType| array.unwrap_or_else(|| new_null_array(&data_type, rows));
+        let (mut min, mut max, mut nulls) = (Tree::default(), Tree::default(), Tree::default());
+        for (column, [low, high, count]) in self.columns.iter().zip(columns) {
+            let path = column.path.0.as_slice();
+            if let Some(data_type) = column.bounds {
+                min.insert(path, or_null(low, arrow_primitive(data_type)));
+                max.insert(path, or_null(high, arrow_primitive(data_type)));
+            }
+            nulls.insert(path, or_null(count, DataType::Int64));
+        }
+        let mut all = Tree::default();
+        if self.counts {
+            all.insert(&["numRecords"], or_null(num_records, DataType::Int64));
+            all.insert(&["tightBounds"], or_null(tight_bounds, DataType::Boolean));
+        }
+        let sections = [("minValues", min), ("maxValues", max), ("nullCount", nulls)];
+        let wanted = sections
+            .into_iter()
+            .filter(|(name, tree)| !tree.members.is_empty() && (self.counts || *name != "nullCount"));
+        all.members.extend(wanted.map(|(name, tree)| (name.to_owned(), tree)));
+        all.structure(rows, valid).map(ParsedStats::new)
     }
 }
 
@@ -137,7 +171,7 @@ impl<'s, 't> Reader<'s, 't> {
         for column in &mut self.columns {
             for (slot, is_max) in [(&mut column.min, false), (&mut column.max, true)] {
                 if let Some(slot) = slot {
-                    slot.values.push_text(taken[slot.at], is_max);
+                    push_text(&mut slot.values, taken[slot.at], is_max);
                 }
             }
             let nulls = taken[column.nulls.at].and_then(|text| stats::nulls_of(text, rows));
@@ -162,32 +196,30 @@ impl<'s, 't> Reader<'s, 't> {
         }
     }
 
-    fn finish(mut self) -> Result<StructArray> {
-        let (mut min, mut max, mut nulls) = (Tree::default(), Tree::default(), Tree::default());
-        for (column, slots) in self.shape.columns.iter().zip(&mut self.columns) {
-            let path = column.path.0.as_slice();
-            if let Some(slot) = &mut slots.min {
-                min.insert(path, slot.values.finish());
-            }
-            if let Some(slot) = &mut slots.max {
-                max.insert(path, slot.values.finish());
-            }
-            nulls.insert(path, Arc::new(slots.nulls.values.finish()));
+    fn finish(mut self) -> Result<ParsedStats> {
+        let columns = self.columns.iter_mut().map(|slots| {
+            let bound = |slot: &mut Option<Slot<Values>>| slot.as_mut().map(|slot| slot.values.finish());
+            let nulls: ArrayRef = Arc::new(slots.nulls.values.finish());
+            [bound(&mut slots.min), bound(&mut slots.max), Some(nulls)]
+        });
+        let columns = columns.collect();
+        let num_records = Some(Arc::new(self.num_records.values.finish()) as ArrayRef);
+        let tight_bounds = Some(Arc::new(self.tight_bounds.values.finish()) as ArrayRef);
+        self.shape.assemble(self.valid.len(), self.valid.finish(), [num_records, tight_bounds], columns)
+    }
+}
+
+/// Takes a bound as a walk found it.
+fn push_text(values: &mut Values, text: Option<&str>, is_max: bool) {
+    match (&mut *values, text) {
+        // Without escapes, as a walk leaves texts.
+        (Values::Text(builder), Some(text)) if text.len() > 1 && text.starts_with('"') => {
+            builder.append_value(&text[1..text.len() - 1]);
         }
-        let mut all = Tree::default();
-        if self.shape.counts {
-            all.insert(&["numRecords"], Arc::new(self.num_records.values.finish()));
-            all.insert(&["tightBounds"], Arc::new(self.tight_bounds.values.finish()));
+        _ => {
+            let value = text.and_then(|text| stats::bound_of(text, values.data_type(), is_max));
+            values.push(if is_max { value.map(stats::narrowed_scalar) } else { value });
         }
-        for (section, tree) in [("minValues", min), ("maxValues", max)] {
-            if !tree.members.is_empty() {
-                all.members.push((section.to_owned(), tree));
-            }
-        }
-        if self.shape.counts && !nulls.members.is_empty() {
-            all.members.push(("nullCount".to_owned(), nulls));
-        }
-        all.structure(self.valid.len(), self.valid.finish())
     }
 }
 
@@ -225,125 +257,6 @@ impl Tree {
             return Ok(StructArray::new_empty_fields(rows, nulls));
         }
         structure(Fields::from(fields), columns, nulls)
-    }
-}
-
-/// Bounds of one column, being gathered in its type.
-enum Values {
-    Boolean(BooleanBuilder),
-    Byte(Int8Builder),
-    Short(Int16Builder),
-    Integer(Int32Builder),
-    Long(Int64Builder),
-    Float(Float32Builder),
-    Double(Float64Builder),
-    Date(Date32Builder),
-    Time(PrimitiveType, TimestampMicrosecondBuilder),
-    Decimal(PrimitiveType, Decimal128Builder),
-    Text(StringBuilder),
-    /// Of a type without bounds.
-    Nothing(usize),
-}
-
-impl Values {
-    fn new(data_type: PrimitiveType, rows: usize) -> Self {
-        match data_type {
-            PrimitiveType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
-            PrimitiveType::Byte => Self::Byte(Int8Builder::with_capacity(rows)),
-            PrimitiveType::Short => Self::Short(Int16Builder::with_capacity(rows)),
-            PrimitiveType::Integer => Self::Integer(Int32Builder::with_capacity(rows)),
-            PrimitiveType::Long => Self::Long(Int64Builder::with_capacity(rows)),
-            PrimitiveType::Float => Self::Float(Float32Builder::with_capacity(rows)),
-            PrimitiveType::Double => Self::Double(Float64Builder::with_capacity(rows)),
-            PrimitiveType::Date => Self::Date(Date32Builder::with_capacity(rows)),
-            PrimitiveType::Timestamp | PrimitiveType::TimestampNtz => {
-                let builder = TimestampMicrosecondBuilder::with_capacity(rows);
-                Self::Time(data_type, builder.with_data_type(arrow_primitive(data_type)))
-            }
-            PrimitiveType::Decimal { .. } => {
-                let builder = Decimal128Builder::with_capacity(rows);
-                Self::Decimal(data_type, builder.with_data_type(arrow_primitive(data_type)))
-            }
-            PrimitiveType::String => Self::Text(StringBuilder::with_capacity(rows, rows * 16)),
-            _ => Self::Nothing(0),
-        }
-    }
-
-    fn data_type(&self) -> PrimitiveType {
-        match self {
-            Self::Boolean(_) => PrimitiveType::Boolean,
-            Self::Byte(_) => PrimitiveType::Byte,
-            Self::Short(_) => PrimitiveType::Short,
-            Self::Integer(_) => PrimitiveType::Integer,
-            Self::Long(_) => PrimitiveType::Long,
-            Self::Float(_) => PrimitiveType::Float,
-            Self::Double(_) => PrimitiveType::Double,
-            Self::Date(_) => PrimitiveType::Date,
-            Self::Time(data_type, _) | Self::Decimal(data_type, _) => *data_type,
-            Self::Text(_) => PrimitiveType::String,
-            Self::Nothing(_) => PrimitiveType::Binary,
-        }
-    }
-
-    /// Takes a bound as a walk found it.
-    fn push_text(&mut self, text: Option<&str>, is_max: bool) {
-        match (&mut *self, text) {
-            // Without escapes, as a walk leaves texts.
-            (Self::Text(builder), Some(text)) if text.len() > 1 && text.starts_with('"') => {
-                builder.append_value(&text[1..text.len() - 1]);
-            }
-            _ => {
-                let value = text.and_then(|text| stats::bound_of(text, self.data_type(), is_max));
-                self.push(if is_max { value.map(stats::narrowed_scalar) } else { value });
-            }
-        }
-    }
-
-    fn push(&mut self, value: Option<Scalar>) {
-        let long = match value {
-            Some(Scalar::Long(value)) => Some(value),
-            _ => None,
-        };
-        match (self, value) {
-            (Self::Boolean(builder), Some(Scalar::Boolean(value))) => builder.append_value(value),
-            (Self::Boolean(builder), _) => builder.append_null(),
-            (Self::Byte(builder), _) => builder.append_option(long.and_then(|value| i8::try_from(value).ok())),
-            (Self::Short(builder), _) => builder.append_option(long.and_then(|value| i16::try_from(value).ok())),
-            (Self::Integer(builder), _) => builder.append_option(long.and_then(|value| i32::try_from(value).ok())),
-            (Self::Long(builder), _) => builder.append_option(long),
-            (Self::Float(builder), Some(Scalar::Float(value))) => builder.append_value(value),
-            (Self::Float(builder), _) => builder.append_null(),
-            (Self::Double(builder), Some(Scalar::Double(value))) => builder.append_value(value),
-            (Self::Double(builder), _) => builder.append_null(),
-            (Self::Date(builder), Some(Scalar::Date(value))) => builder.append_value(value),
-            (Self::Date(builder), _) => builder.append_null(),
-            (Self::Time(_, builder), Some(Scalar::Timestamp(value) | Scalar::TimestampNtz(value))) => {
-                builder.append_value(value);
-            }
-            (Self::Time(_, builder), _) => builder.append_null(),
-            (Self::Decimal(_, builder), Some(Scalar::Decimal { unscaled, .. })) => builder.append_value(unscaled),
-            (Self::Decimal(_, builder), _) => builder.append_null(),
-            (Self::Text(builder), Some(Scalar::String(value))) => builder.append_value(value),
-            (Self::Text(builder), _) => builder.append_null(),
-            (Self::Nothing(rows), _) => *rows += 1,
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Byte(builder) => Arc::new(builder.finish()),
-            Self::Short(builder) => Arc::new(builder.finish()),
-            Self::Integer(builder) => Arc::new(builder.finish()),
-            Self::Long(builder) => Arc::new(builder.finish()),
-            Self::Float(builder) => Arc::new(builder.finish()),
-            Self::Double(builder) => Arc::new(builder.finish()),
-            Self::Date(builder) => Arc::new(builder.finish()),
-            Self::Time(_, builder) => Arc::new(builder.finish()),
-            Self::Decimal(_, builder) => Arc::new(builder.finish()),
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Nothing(rows) => new_null_array(&DataType::Binary, *rows),
-        }
     }
 }
 

@@ -1,3 +1,5 @@
+//! The quick look at bounds and the exact one, compared.
+
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
@@ -128,7 +130,7 @@ fn predicate() -> impl Strategy<Value = Predicate> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// PRU-1: the quick look rules out nothing that `judge` keeps.
+    /// SCN-10: the quick look rules out nothing that `judge` keeps.
     #[test]
     fn nothing_is_ruled_out_that_may_match(
         columns in (bounds("long"), bounds("date"), bounds("time"), bounds("double"), bounds("text")),

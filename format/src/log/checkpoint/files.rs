@@ -38,6 +38,8 @@ pub enum StatsWanted {
     None,
     /// All that there are.
     All,
+    /// All, in every form in which they are there.
+    EachForm,
     /// Those of these columns (physical names), and the row counts.
     Columns(Vec<Vec<String>>),
 }
@@ -313,6 +315,7 @@ fn file_leaves(metadata: &ParquetMetaData, wanted: &FilesWanted) -> Vec<usize> {
         // The text says all that the columns do.
         ("stats", StatsWanted::All) => true,
         ("stats_parsed", StatsWanted::All) => !text,
+        ("stats" | "stats_parsed", StatsWanted::EachForm) => true,
         ("stats", StatsWanted::Columns(_)) => !parsed,
         ("stats_parsed", StatsWanted::Columns(_)) => match path.get(2).map(String::as_str) {
             Some("numRecords" | "tightBounds") => true,

@@ -1,17 +1,20 @@
 //! Writing a checkpoint: files as they stream by, verified before the hint points to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ::parquet::basic::Compression;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 
-use super::files::{FilesWanted, stream_files};
+use super::files::{FilesWanted, StatsWanted, stream_files};
 use super::hint::{Hint, write_hint};
 use super::read::read_head;
 use crate::action::columnar::{
-    FileBatch, FileKind, checkpoint_metadata_column, checkpoint_schema, domain_column, metadata_column,
+    AddLayout, FileBatch, FileKind, checkpoint_metadata_column, checkpoint_schema, domain_column, metadata_column,
     protocol_column, rows, sidecar_column, sidecar_schema, txn_column, v2_checkpoint_schema,
 };
 use crate::action::partition_value::encode_path;
@@ -27,6 +30,10 @@ use crate::store::{ObjectInfo, TableRoot};
 const BATCH_ROWS: usize = 64 * 1024;
 /// Rows of a row group: small enough that a reader in need of a few files can pass over the others.
 const ROW_GROUP_ROWS: usize = 64 * 1024;
+/// Fewer files are arranged where they are.
+const THREAD_ROWS: usize = 1024;
+/// Batches of files that are arranged at once.
+const AT_ONCE: usize = 4;
 /// Files that one sidecar lists.
 const SIDECAR_ROWS: u64 = 512 * 1024;
 
@@ -65,6 +72,8 @@ pub struct Files {
     pub adds: BoxStream<'static, Result<FileBatch>>,
     /// Tombstones, expired ones left out.
     pub removes: BoxStream<'static, Result<FileBatch>>,
+    /// How they stand in the checkpoint.
+    pub add_layout: AddLayout,
     /// Whether they are so few that compressing them costs more than it saves.
     pub few: bool,
 }
@@ -111,26 +120,81 @@ struct Tally {
     digest: u64,
 }
 
-impl Tally {
-    fn count(&mut self, batch: &FileBatch, kind: FileKind) {
-        let rows = batch.len() as u64;
-        self.rows += rows;
-        match kind {
-            FileKind::Add => {
-                self.adds += rows;
-                let sizes = (0..batch.len()).filter_map(|row| u64::try_from(batch.size(row)?).ok());
-                self.live_bytes = sizes.fold(self.live_bytes, u64::saturating_add);
-            }
-            FileKind::Remove => self.removes += rows,
-        }
-        self.digest = self.digest.wrapping_add(batch.digest());
+/// Some files, counted.
+struct Counted {
+    files: u64,
+    bytes: u64,
+    digest: u64,
+}
+
+impl Counted {
+    fn of(batch: &FileBatch) -> Self {
+        let sizes = (0..batch.len()).filter_map(|row| u64::try_from(batch.size(row)?).ok());
+        Self { files: batch.len() as u64, bytes: sizes.fold(0, u64::saturating_add), digest: batch.digest() }
     }
 }
 
-fn options(few: bool) -> ParquetOptions {
+impl Tally {
+    fn add(&mut self, counted: &Counted, kind: FileKind) {
+        self.rows += counted.files;
+        match kind {
+            FileKind::Add => {
+                self.adds += counted.files;
+                self.live_bytes = self.live_bytes.saturating_add(counted.bytes);
+            }
+            FileKind::Remove => self.removes += counted.files,
+        }
+        self.digest = self.digest.wrapping_add(counted.digest);
+    }
+}
+
+/// What `work` makes of each batch, in order; more than a few files on other threads, two batches at once.
+fn on_threads<T: Send + 'static>(
+    batches: BoxStream<'static, Result<FileBatch>>,
+    work: impl Fn(FileBatch) -> Result<T> + Send + Sync + 'static,
+) -> BoxStream<'static, Result<T>> {
+    let work = Arc::new(work);
+    let each = batches.map(move |batch| {
+        let work = Arc::clone(&work);
+        async move {
+            let batch = batch?;
+            if batch.len() < THREAD_ROWS {
+                return work(batch);
+            }
+            let task = tokio::task::spawn_blocking(move || work(batch));
+            task.await.map_err(|e| Error::internal("a checkpoint was cut short").with_source(e))?
+        }
+    });
+    each.buffered(AT_ONCE).boxed()
+}
+
+/// The rows that hold these files, with what they count for.
+fn arranged(
+    batches: BoxStream<'static, Result<FileBatch>>,
+    kind: FileKind,
+    layout: &Arc<AddLayout>,
+    schema: &SchemaRef,
+) -> BoxStream<'static, Result<(RecordBatch, Counted)>> {
+    let (layout, schema) = (Arc::clone(layout), Arc::clone(schema));
+    on_threads(batches, move |batch| {
+        let batch = if kind == FileKind::Add { layout.arrange(batch)? } else { batch };
+        let counted = Counted::of(&batch);
+        let column = if kind == FileKind::Add { layout.column(&batch)? } else { batch.array().clone() };
+        Ok((rows(&schema, kind.name(), column)?, counted))
+    })
+}
+
+/// How one file of a checkpoint is encoded.
+fn options(add_layout: &AddLayout, few: bool) -> ParquetOptions {
     let all = ParquetOptions { row_group_rows: ROW_GROUP_ROWS, ..ParquetOptions::default() };
-    // A page of each of sixty columns sets a compressor up, and a reader sets one up again.
-    if few { ParquetOptions { compression: Compression::UNCOMPRESSED, ..all } } else { all }
+    if few {
+        // A page of each of sixty columns sets a compressor up, and a reader sets one up again.
+        return ParquetOptions { compression: Compression::UNCOMPRESSED, ..all };
+    }
+    // Planning decodes numbers by the million: as differences they are short, and quicker to read than compressed ones.
+    let path = |parts: &[String]| ["add".to_owned(), "stats_parsed".to_owned()].iter().chain(parts).cloned().collect();
+    let numbers = add_layout.number_columns().iter().map(|parts| path(parts)).collect();
+    ParquetOptions { difference_columns: numbers, ..all }
 }
 
 async fn write_classic(
@@ -141,14 +205,16 @@ async fn write_classic(
     tally: &mut Tally,
 ) -> Result<(Path, u64)> {
     let path = root.child(&checkpoint_name(version))?;
-    let schema = checkpoint_schema();
-    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options(files.few))?;
+    let schema = checkpoint_schema(files.add_layout.fields());
+    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options(&files.add_layout, files.few))?;
     let written = async {
         write_header(&mut file, &schema, header, tally).await?;
-        for (kind, mut batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
-            while let Some(batch) = batches.next().await.transpose()? {
-                tally.count(&batch, kind);
-                file.write(rows(&schema, kind.name(), batch.checkpoint_column()?)?).await?;
+        let layout = Arc::new(files.add_layout);
+        for (kind, batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
+            let mut pieces = arranged(batches, kind, &layout, &schema);
+            while let Some((rows, counted)) = pieces.next().await.transpose()? {
+                tally.add(&counted, kind);
+                file.write(rows).await?;
             }
         }
         Ok(())
@@ -192,20 +258,23 @@ async fn write_sidecars(
     tally: &mut Tally,
 ) -> Result<(Path, u64)> {
     let mut sidecars = Vec::new();
-    for (kind, mut batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
-        let mut next = batches.next().await.transpose()?;
+    let layout = Arc::new(files.add_layout);
+    let options = options(&layout, files.few);
+    let schema = sidecar_schema(layout.fields());
+    for (kind, batches) in [(FileKind::Add, files.adds), (FileKind::Remove, files.removes)] {
+        let mut pieces = arranged(batches, kind, &layout, &schema);
+        let mut next = pieces.next().await.transpose()?;
         while let Some(first) = next.take() {
             let name = format!("{version:020}.{}.parquet", clock.new_id());
             let path = root.child(&format!("{SIDECARS}/{name}"))?;
-            let schema = sidecar_schema();
-            let mut file = ParquetWriter::new(root, path, schema.clone(), &options(files.few))?;
-            let (mut batch, mut in_file) = (Some(first), 0);
-            while let Some(more) = batch.take() {
-                tally.count(&more, kind);
-                in_file += more.len() as u64;
-                file.write(rows(&schema, kind.name(), more.checkpoint_column()?)?).await?;
-                let following = batches.next().await.transpose()?;
-                if in_file < SIDECAR_ROWS { batch = following } else { next = following }
+            let mut file = ParquetWriter::new(root, path, schema.clone(), &options)?;
+            let (mut piece, mut in_file) = (Some(first), 0);
+            while let Some((rows, counted)) = piece.take() {
+                tally.add(&counted, kind);
+                in_file += counted.files;
+                file.write(rows).await?;
+                let following = pieces.next().await.transpose()?;
+                if in_file < SIDECAR_ROWS { piece = following } else { next = following }
             }
             let size_bytes = file.finish().await?;
             tally.sidecar_bytes += size_bytes;
@@ -214,8 +283,8 @@ async fn write_sidecars(
         }
     }
     let path = root.child(&uuid_checkpoint_name(version, clock.new_id()))?;
-    let schema = v2_checkpoint_schema();
-    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options(files.few))?;
+    let schema = v2_checkpoint_schema(layout.fields());
+    let mut file = ParquetWriter::new(root, path.clone(), schema.clone(), &options)?;
     let own = CheckpointMetadata { version: i64::try_from(version).unwrap_or(i64::MAX), tags: BTreeMap::new() };
     file.write(rows(&schema, "checkpointMetadata", checkpoint_metadata_column(&own)?)?).await?;
     write_header(&mut file, &schema, header, tally).await?;
@@ -233,10 +302,11 @@ async fn verify(root: &TableRoot, main: &ObjectInfo, header: &Header, written: &
     head.actions.iter().for_each(|action| fold.checkpointed(action));
     let mut read = Tally::default();
     for source in &head.sources {
-        for wanted in [FilesWanted::adds(), FilesWanted::removes()] {
-            let mut batches = stream_files(root, source, &wanted);
-            while let Some(batch) = batches.next().await.transpose()? {
-                read.count(&batch, wanted.kind);
+        for wanted in [FilesWanted::adds().with_stats(StatsWanted::EachForm), FilesWanted::removes()] {
+            let batches = stream_files(root, source, &wanted);
+            let mut counted = on_threads(batches, |batch| Ok(Counted::of(&batch)));
+            while let Some(counted) = counted.next().await.transpose()? {
+                read.add(&counted, wanted.kind);
             }
         }
     }

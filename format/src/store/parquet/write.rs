@@ -7,11 +7,14 @@ use arrow_schema::{FieldRef, SchemaRef};
 use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves,
+};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 
 use super::upload::Upload;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +40,8 @@ pub struct ParquetOptions {
     pub row_group_bytes: usize,
     /// Rows after which a page ends. A page can be skipped, a part of it can't.
     pub page_rows: usize,
+    /// Paths of whole-number columns that are kept as differences, not compressed.
+    pub difference_columns: Vec<Vec<String>>,
 }
 
 impl Default for ParquetOptions {
@@ -46,6 +51,7 @@ impl Default for ParquetOptions {
             row_group_rows: 1 << 20,
             row_group_bytes: 128 << 20,
             page_rows: 20_000,
+            difference_columns: Vec::new(),
         }
     }
 }
@@ -175,35 +181,47 @@ impl ParquetWriter {
     }
 }
 
-/// The codec side: open column writers per top-level field while a row group is in progress.
+/// The codec side: an open writer for each leaf column while a row group is in progress.
 struct Encoder {
     file: SerializedFileWriter<Vec<u8>>,
     factory: ArrowRowGroupWriterFactory,
     fields: Vec<FieldRef>,
+    /// How many leaf columns each field has.
     leaves: Vec<usize>,
-    columns: Vec<Vec<ArrowColumnWriter>>,
+    columns: Vec<ArrowColumnWriter>,
     rows: usize,
     row_groups: usize,
     /// True from the moment column writers are lent out until they are back: a cut or failed step can't go on.
     broken: bool,
 }
 
-struct ColumnJob {
-    position: usize,
+/// A field's rows, to be taken apart.
+struct FieldJob {
     field: FieldRef,
     arrays: Vec<ArrayRef>,
-    writers: Vec<ArrowColumnWriter>,
-    bytes: usize,
+}
+
+/// A leaf column with the values that it shall write.
+struct LeafJob {
+    writer: ArrowColumnWriter,
+    values: Vec<ArrowLeafColumn>,
 }
 
 impl Encoder {
     fn new(schema: SchemaRef, options: &ParquetOptions) -> Result<Self, ParquetError> {
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(options.compression)
             .set_data_page_row_count_limit(options.page_rows.max(1))
             .set_write_batch_size(options.page_rows.clamp(1, WRITE_BATCH_ROWS))
-            .set_created_by(concat!("lake-format version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+            .set_created_by(concat!("lake-format version ", env!("CARGO_PKG_VERSION")).to_owned());
+        for path in &options.difference_columns {
+            let column = ColumnPath::new(path.clone());
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_compression(column, Compression::UNCOMPRESSED);
+        }
+        let properties = properties.build();
         let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
         let file = SerializedFileWriter::new(Vec::new(), descriptor.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
@@ -217,11 +235,11 @@ impl Encoder {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.columns.iter().flatten().map(ArrowColumnWriter::memory_size).sum()
+        self.columns.iter().map(ArrowColumnWriter::memory_size).sum()
     }
 
     fn encoded_bytes(&self) -> usize {
-        self.columns.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+        self.columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
     }
 
     fn take_output(&mut self) -> Bytes {
@@ -230,8 +248,7 @@ impl Encoder {
 
     fn open_row_group(&mut self) -> Result<(), ParquetError> {
         if self.columns.is_empty() && !self.fields.is_empty() {
-            let mut writers = self.factory.create_column_writers(self.row_groups)?.into_iter();
-            self.columns = self.leaves.iter().map(|&count| writers.by_ref().take(count).collect()).collect();
+            self.columns = self.factory.create_column_writers(self.row_groups)?;
         }
         Ok(())
     }
@@ -239,14 +256,23 @@ impl Encoder {
     async fn encode(&mut self, batches: Vec<RecordBatch>, bytes: usize, name: &str) -> Result<()> {
         self.lend(name)?;
         self.open_row_group().map_err(|e| from_encoder(e, name))?;
-        let columns = std::mem::take(&mut self.columns).into_iter().zip(&self.fields).enumerate();
-        let jobs = columns.map(|(position, (writers, field))| {
+        let fields = self.fields.iter().enumerate().map(|(position, field)| {
             let arrays: Vec<ArrayRef> = batches.iter().map(|batch| Arc::clone(batch.column(position))).collect();
-            let bytes = arrays.iter().map(array_bytes).sum();
-            ColumnJob { position, field: Arc::clone(field), arrays, writers, bytes }
+            (arrays.iter().map(array_bytes).sum(), FieldJob { field: Arc::clone(field), arrays })
         });
-        let done = run_shared(jobs.collect(), bytes, name, encode_columns).await?;
-        self.columns = done;
+        let fields: Vec<(usize, FieldJob)> = fields.collect();
+        let sizes: Vec<usize> = fields.iter().map(|(bytes, _)| *bytes).collect();
+        let values = run_shared(fields, bytes, name, take_apart).await?;
+        let mut writers = std::mem::take(&mut self.columns).into_iter();
+        let mut jobs = Vec::with_capacity(writers.len());
+        for ((values, &leaves), bytes) in values.into_iter().zip(&self.leaves).zip(sizes) {
+            // One leaf of a nested column is taken for as heavy as another.
+            let each = bytes / leaves.max(1);
+            jobs.extend(
+                writers.by_ref().take(leaves).zip(values).map(|(writer, values)| (each, LeafJob { writer, values })),
+            );
+        }
+        self.columns = run_shared(jobs, bytes, name, write_leaf).await?;
         self.rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         self.broken = false;
         Ok(())
@@ -257,16 +283,11 @@ impl Encoder {
             return Ok(());
         }
         self.lend(name)?;
-        let columns = std::mem::take(&mut self.columns).into_iter().zip(&self.fields).enumerate();
-        let jobs: Vec<ColumnJob> = columns
-            .map(|(position, (writers, field))| {
-                let bytes = writers.iter().map(ArrowColumnWriter::memory_size).sum();
-                ColumnJob { position, field: Arc::clone(field), arrays: Vec::new(), writers, bytes }
-            })
-            .collect();
-        let bytes = jobs.iter().map(|job| job.bytes).sum();
-        let chunks = run_shared(jobs, bytes, name, close_columns).await?;
-        self.append(chunks.into_iter().flatten().collect()).map_err(|e| from_encoder(e, name))?;
+        let writers = std::mem::take(&mut self.columns).into_iter();
+        let jobs: Vec<(usize, ArrowColumnWriter)> = writers.map(|writer| (writer.memory_size(), writer)).collect();
+        let bytes = jobs.iter().map(|(bytes, _)| bytes).sum();
+        let chunks = run_shared(jobs, bytes, name, ArrowColumnWriter::close).await?;
+        self.append(chunks).map_err(|e| from_encoder(e, name))?;
         self.rows = 0;
         self.row_groups += 1;
         self.broken = false;
@@ -293,50 +314,51 @@ impl Encoder {
     }
 }
 
-fn encode_columns(mut job: ColumnJob) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+/// For each leaf column of a field its values, array by array.
+fn take_apart(job: FieldJob) -> Result<Vec<Vec<ArrowLeafColumn>>, ParquetError> {
+    let mut leaves: Vec<Vec<ArrowLeafColumn>> = Vec::new();
     for array in &job.arrays {
-        let leaves = compute_leaves(&job.field, array)?;
-        for (writer, leaf) in job.writers.iter_mut().zip(&leaves) {
-            writer.write(leaf)?;
-        }
+        let parts = compute_leaves(&job.field, array)?;
+        leaves.resize_with(parts.len(), Vec::new);
+        leaves.iter_mut().zip(parts).for_each(|(leaf, part)| leaf.push(part));
     }
-    Ok(job.writers)
+    Ok(leaves)
 }
 
-fn close_columns(job: ColumnJob) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-    job.writers.into_iter().map(ArrowColumnWriter::close).collect()
+fn write_leaf(mut job: LeafJob) -> Result<ArrowColumnWriter, ParquetError> {
+    job.values.iter().try_for_each(|values| job.writer.write(values))?;
+    Ok(job.writer)
 }
 
-/// Runs `work` for every column, shared out by bytes over blocking threads; answers come in column order.
-async fn run_shared<T: Send + 'static>(
-    mut jobs: Vec<ColumnJob>,
+/// Does every job, given with its weight, shared out over blocking threads; answers come in the jobs' order.
+async fn run_shared<J: Send + 'static, T: Send + 'static>(
+    jobs: Vec<(usize, J)>,
     bytes: usize,
     name: &str,
-    work: fn(ColumnJob) -> Result<Vec<T>, ParquetError>,
-) -> Result<Vec<Vec<T>>> {
-    let finish = |done: Vec<(usize, Result<Vec<T>, ParquetError>)>| {
-        let named = |(_, result): (usize, Result<Vec<T>, ParquetError>)| result.map_err(|e| from_encoder(e, name));
-        done.into_iter().map(named).collect::<Result<Vec<_>>>()
-    };
+    work: fn(J) -> Result<T, ParquetError>,
+) -> Result<Vec<T>> {
+    let named = |result: Result<T, ParquetError>| result.map_err(|e| from_encoder(e, name));
     if bytes < PARALLEL_BYTES {
-        return finish(jobs.into_iter().map(|job| (job.position, work(job))).collect());
+        return jobs.into_iter().map(|(_, job)| named(work(job))).collect();
     }
     let count = jobs.len();
     let threads = encoder_threads().min(count.max(1));
-    // The heaviest columns are dealt first, each to the lightest hand.
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes));
-    let mut hands: Vec<(usize, Vec<ColumnJob>)> = (0..threads).map(|_| (0, Vec::new())).collect();
-    for job in jobs {
+    let mut jobs: Vec<(usize, usize, J)> =
+        jobs.into_iter().enumerate().map(|(position, (weight, job))| (position, weight, job)).collect();
+    // The heaviest are dealt first, each to the lightest hand.
+    jobs.sort_by_key(|(_, weight, _)| std::cmp::Reverse(*weight));
+    let mut hands: Vec<(usize, Vec<(usize, J)>)> = (0..threads).map(|_| (0, Vec::new())).collect();
+    for (position, weight, job) in jobs {
         if let Some(lightest) = hands.iter_mut().min_by_key(|(load, _)| *load) {
-            lightest.0 += job.bytes.max(1);
-            lightest.1.push(job);
+            lightest.0 += weight.max(1);
+            lightest.1.push((position, job));
         }
     }
     let running: Vec<_> = hands
         .into_iter()
         .map(|(_, hand)| {
             tokio::task::spawn_blocking(move || {
-                hand.into_iter().map(|job| (job.position, work(job))).collect::<Vec<_>>()
+                hand.into_iter().map(|(position, job)| (position, work(job))).collect::<Vec<_>>()
             })
         })
         .collect();
@@ -346,7 +368,7 @@ async fn run_shared<T: Send + 'static>(
         done.extend(finished);
     }
     done.sort_by_key(|(position, _)| *position);
-    finish(done)
+    done.into_iter().map(|(_, result)| named(result)).collect()
 }
 
 fn encoder_threads() -> usize {

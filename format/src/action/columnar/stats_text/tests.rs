@@ -1,3 +1,5 @@
+//! The quick way through statistics and the long one, compared.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -95,7 +97,7 @@ fn text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
-    /// STA-3: the quick way and the long way read the same.
+    /// SCN-10: the quick way and the long way read the same.
     #[test]
     fn columns_say_what_the_text_says(texts in prop::collection::vec(text(), 3)) {
         let shape = shape();
