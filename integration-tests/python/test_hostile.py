@@ -737,6 +737,24 @@ def pq_with_plain_pages():
     return sink.getvalue()
 
 
+@each(
+    "plain",
+    {"larger": lambda size: size + 1000, "smaller": lambda size: size // 2, "of one byte": lambda size: 1},
+    fsck=CORRUPT,
+)
+def another_size_in_the_log(table, size):
+    old = table.actions("add")[0]
+    table.put({"remove": {"path": old["path"], "deletionTimestamp": 1, "dataChange": True}})
+    table.put({"add": {**old, "size": size(old["size"])}})
+
+
+@case(fsck=CORRUPT)
+def a_whole_file_of_another_size(table):
+    """It is read by its own footer, and is not what the log lists."""
+    path = table.data_files()[0]
+    path.write_bytes(pq_with_plain_pages())
+
+
 # The judge.
 
 READS = [["scan"], ["files"], ["fsck", "--deep"], ["vacuum", "--dry-run"]]
@@ -777,3 +795,25 @@ def test_damage(bases, tmp_path, name, base, damage, status, rows, fsck):
             written = [one for one in after if one not in before and "_delta_log" in one[0]]
             assert not written, f"an error, but the log is another: {written}\n{done}"
     assert fingerprint(tmp_path / "victim") == secret
+
+
+def test_a_large_value_that_a_dictionary_repeats(bases, tmp_path):
+    """700 MB in a file of some kilobytes: decoded whole it would not fit."""
+    lake = Lake(tmp_path)
+    table = bases["plain"].copy(tmp_path / "t")
+    rows, length = 700, 1_000_000
+    sink = io.BytesIO()
+    ids, name = pa.array(range(rows), pa.int64()), pa.DictionaryArray.from_arrays(pa.array([0] * rows), ["x" * length])
+    columns = {"id": ids, "name": name, "x": pa.array([1.0] * rows), "day": pa.array([None] * rows, pa.date32())}
+    pq.write_table(pa.table(columns), sink, compression="zstd", dictionary_pagesize_limit=2 * length)
+    assert len(sink.getvalue()) < 100_000
+    with_its_size(table, sink.getvalue())
+    query = f"select count(*) n, sum(length(name)) s from '{table.path}'"
+    done = judge(lake, "sql", query, "--format", "json")
+    [told] = json.loads(done.out)
+    # Beside the names of two smaller files.
+    assert told["n"] == rows + ROWS - 10 and 0 < told["s"] - rows * length < 100, done
+    done = judge(lake, "fsck", table.path, "--deep")
+    assert done.status == 0, done
+    done = judge(lake, "scan", table.path, "--where", f"id >= {ROWS + 5}", "--limit", "3", "--format", "ndjson")
+    assert done.status == 0 and done.out, done
