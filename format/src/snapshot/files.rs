@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Snapshot;
+use super::above::Newer;
 use super::base::Listed;
 use super::build::is_damage;
 use crate::action::columnar::{FileBatch, FileKind};
@@ -14,6 +15,7 @@ use crate::action::{Add, Remove};
 use crate::error::{Error, Result};
 use crate::log::LogSegment;
 use crate::log::checkpoint::{StatsWanted, Totals};
+use crate::replay::{Changes, TailFold};
 
 /// The live files of one version of a table, column by column.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +70,31 @@ impl Files {
     }
 }
 
+/// The files of one kind in what commits say, newest first, and in what is older than all of them.
+fn reconciled(
+    kind: FileKind,
+    newer: BoxStream<'static, Result<Changes>>,
+    older: BoxStream<'static, Result<FileBatch>>,
+) -> BoxStream<'static, Result<FileBatch>> {
+    enum Said {
+        Newer(Changes),
+        Older(FileBatch),
+    }
+    let mut fold = TailFold::default();
+    let said = newer.map_ok(Said::Newer).chain(older.map_ok(Said::Older));
+    let left = said.map(move |said| {
+        let batches = match said? {
+            Said::Newer(changes) => {
+                let (adds, removes) = fold.news(&changes)?;
+                if kind == FileKind::Add { adds } else { removes }
+            }
+            Said::Older(batch) => vec![fold.surviving(&batch)?],
+        };
+        Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)))
+    });
+    left.try_flatten().boxed()
+}
+
 impl Snapshot {
     /// The live files.
     ///
@@ -107,15 +134,20 @@ impl Snapshot {
     pub(crate) fn batches(&self, kind: FileKind, stats: &StatsWanted) -> BoxStream<'static, Result<FileBatch>> {
         let (root, above) = (self.root.clone(), Arc::clone(&self.above));
         let older = self.base.batches(kind, stats);
+        let with_stats = kind == FileKind::Add && *stats != StatsWanted::None;
         let opened = async move {
-            let tail = above.tail(&root).await?;
-            let newer = match kind {
-                FileKind::Add => tail.adds(),
-                FileKind::Remove => tail.removes(),
-            };
-            let newer: Vec<Result<FileBatch>> = newer.iter().cloned().map(Ok).collect();
-            let surviving = older.map(move |batch| tail.surviving(&batch?));
-            Ok::<_, Error>(stream::iter(newer).chain(surviving))
+            Ok::<_, Error>(match above.newer(&root, with_stats).await? {
+                Newer::Kept(tail) => {
+                    let newer = match kind {
+                        FileKind::Add => tail.adds(),
+                        FileKind::Remove => tail.removes(),
+                    };
+                    let newer: Vec<Result<FileBatch>> = newer.iter().cloned().map(Ok).collect();
+                    let surviving = older.map(move |batch| tail.surviving(&batch?));
+                    stream::iter(newer).chain(surviving).boxed()
+                }
+                Newer::Streamed(changes) => reconciled(kind, changes, older),
+            })
         };
         let full = |batch: &Result<FileBatch>| std::future::ready(batch.as_ref().map_or(true, |b| !b.is_empty()));
         stream::once(opened).try_flatten().filter(full).boxed()

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod fields;
 mod parsed;
+mod rows;
 
 pub use batch::{FileBatch, FileKind};
 pub use decode::decode_small;
@@ -14,3 +15,4 @@ pub(crate) use encode::{
 };
 pub use fields::{checkpoint_schema, sidecar_schema, v2_checkpoint_schema};
 pub use parsed::{ParsedColumn, ParsedStats};
+pub(crate) use rows::FileRows;

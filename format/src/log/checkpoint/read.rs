@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use futures::stream::BoxStream;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 
 use crate::action::columnar::{FileBatch, FileKind, decode_small};
 use crate::action::partition_value::decode_path;
 use crate::action::{Action, Sidecar};
 use crate::error::{Error, Result};
-use crate::log::commit::{Wanted, is_of_file, parse_line, stream_commit, stream_lines};
+use crate::log::chunks::stream_lines;
+use crate::log::commit::stream_parts;
+use crate::log::lines::{FilesWanted, is_of_file, parse_line};
 use crate::log::path::SIDECARS;
 use crate::replay::TailFold;
 use crate::store::parquet::{ParquetFile, ReadColumns};
@@ -195,7 +197,10 @@ pub fn stream_files(
 
 async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Result<Vec<FileBatch>> {
     let mut fold = TailFold::default();
-    stream_commit(root, &object.path, 0, Wanted::All, |action| fold.take(action)).await?;
+    let mut parts = stream_parts(root, &object.path, 0, FilesWanted::WithStats);
+    while let Some(part) = parts.try_next().await? {
+        fold.take(&part.changes)?;
+    }
     let tail = fold.finish()?;
     Ok(match kind {
         FileKind::Add => tail.adds().to_vec(),
