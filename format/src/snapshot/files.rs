@@ -70,6 +70,17 @@ impl Files {
     }
 }
 
+/// What there is of live files, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilesTotal {
+    /// How many.
+    pub num_files: u64,
+    /// Their bytes.
+    pub size_bytes: u64,
+    /// Their rows that are not deleted, from their statistics (DV-4); `None` when one file has none.
+    pub num_rows: Option<u64>,
+}
+
 /// The files of one kind in what commits say, newest first, and in what is older than all of them.
 fn reconciled(
     kind: FileKind,
@@ -107,6 +118,27 @@ impl Snapshot {
             Ok(Arc::new(Files { batches }))
         };
         self.files.get_or_try_init(read).await.cloned()
+    }
+
+    /// How much there is of live files. They are counted as they are read, and not kept.
+    ///
+    /// # Errors
+    /// As [`Snapshot::files`].
+    pub async fn files_total(&self) -> Result<FilesTotal> {
+        let count = || async {
+            let mut total = FilesTotal { num_files: 0, size_bytes: 0, num_rows: Some(0) };
+            let mut batches = self.batches(FileKind::Add, &StatsWanted::Columns(Vec::new()));
+            while let Some(batch) = batches.try_next().await? {
+                total.num_files += batch.len() as u64;
+                for row in 0..batch.len() {
+                    let size_bytes = batch.size(row).and_then(|size| u64::try_from(size).ok());
+                    total.size_bytes = total.size_bytes.saturating_add(size_bytes.unwrap_or(0));
+                    total.num_rows = total.num_rows.and_then(|rows| rows.checked_add(batch.live_records(row)?));
+                }
+            }
+            Ok(total)
+        };
+        self.with_repair(count).await
     }
 
     /// Files that left the table and are still remembered.

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use crate::log::checkpoint::Totals;
-pub use files::Files;
+pub use files::{Files, FilesTotal};
 pub use history::{HistoryEntry, history};
 
 use above::Above;
