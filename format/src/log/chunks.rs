@@ -1,6 +1,7 @@
 //! A file of the log as it comes, cut behind the ends of its lines.
 
 use std::io::Read;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -28,6 +29,28 @@ pub(super) struct Chunks {
     source: Source,
     /// The beginning of a line whose end was not read yet.
     rest: Vec<u8>,
+    spare: Spare,
+}
+
+/// Buffers to be used again: new ones would cost the system as much as reading into them.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spare {
+    fn get(&self) -> Vec<u8> {
+        let spare = self.0.lock().ok().and_then(|mut spare| spare.pop());
+        spare.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES + SMALL_BYTES))
+    }
+
+    fn put(&self, mut buffer: Vec<u8>) {
+        if let Ok(mut spare) = self.0.lock()
+            && spare.len() < MOST_AT_ONCE
+            && buffer.capacity() <= 2 * CHUNK_BYTES
+        {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
 }
 
 enum Source {
@@ -55,7 +78,7 @@ impl Chunks {
             GetResultPayload::File(file, _) => Source::File(file),
             GetResultPayload::Stream(stream) => Source::Stream(stream),
         };
-        Ok(Some(Self { name, size_bytes, source, rest: Vec::new() }))
+        Ok(Some(Self { name, size_bytes, source, rest: Vec::new(), spare: Spare::default() }))
     }
 
     /// Size of the file.
@@ -82,11 +105,11 @@ impl Chunks {
     ///
     /// # Errors
     /// `Corrupt` for a line too long to be loaded, and the store's own.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
             let before = self.rest.len();
             match std::mem::replace(&mut self.source, Source::Ended) {
-                Source::Bytes(bytes) => return Ok(Some(bytes)),
+                Source::Bytes(bytes) => return Ok(Some(bytes.into())),
                 Source::File(file) => {
                     let (file, read) = read_more(file, std::mem::take(&mut self.rest))
                         .await
@@ -109,11 +132,13 @@ impl Chunks {
                     }
                 }
                 Source::Ended if before == 0 => return Ok(None),
-                Source::Ended => return Ok(Some(std::mem::take(&mut self.rest).into())),
+                Source::Ended => return Ok(Some(std::mem::take(&mut self.rest))),
             }
             if let Some(end) = memchr::memrchr(b'\n', &self.rest[before..]) {
-                let begun = self.rest.split_off(before + end + 1);
-                return Ok(Some(std::mem::replace(&mut self.rest, begun).into()));
+                let (mut begun, whole) = (self.spare.get(), before + end + 1);
+                begun.extend_from_slice(&self.rest[whole..]);
+                self.rest.truncate(whole);
+                return Ok(Some(std::mem::replace(&mut self.rest, begun)));
             }
             if self.rest.len() > MAX_LINE_BYTES {
                 let message = format!("a file of the log has a line of more than {MAX_LINE_BYTES} bytes");
@@ -128,22 +153,25 @@ impl Chunks {
     /// Each item can fail, and the stream ends there: as [`Chunks::next`]; `Corrupt` for a commit that is empty or torn,
     /// or a line that is not one JSON object (LOG-2).
     pub(super) fn parts(self, version: u64, files: FilesWanted) -> BoxStream<'static, Result<Part>> {
-        let name = self.name.clone();
+        let (name, spare) = (self.name.clone(), self.spare.clone());
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE);
         let chunks = stream::try_unfold(self, move |mut chunks| async move {
             let Some(chunk) = chunks.next().await? else { return Ok(None) };
             // Long lines are taken one by one, so that few of them are in memory.
             let parsed = match chunk.len() > 2 * CHUNK_BYTES {
-                true => Chunk::Parsed(Box::new(parse(chunk, files).await?)),
+                true => Chunk::Parsed(Box::new(parse(chunk, files, &chunks.spare).await?)),
                 false => Chunk::Read(chunk),
             };
             Ok::<_, Error>(Some((parsed, chunks)))
         });
         // An error waits for its turn, so that the first in the file is the one reported.
-        let parsed = chunks.map(move |chunk| async move {
-            match chunk? {
-                Chunk::Read(bytes) => parse(bytes, files).await,
-                Chunk::Parsed(parsed) => Ok(*parsed),
+        let parsed = chunks.map(move |chunk| {
+            let spare = spare.clone();
+            async move {
+                match chunk? {
+                    Chunk::Read(bytes) => parse(bytes, files, &spare).await,
+                    Chunk::Parsed(parsed) => Ok(*parsed),
+                }
             }
         });
         let state = (parsed.buffered(at_once).boxed(), Whole::new(version), name);
@@ -162,21 +190,30 @@ impl Chunks {
 }
 
 enum Chunk {
-    Read(Bytes),
+    Read(Vec<u8>),
     Parsed(Box<ParsedPart>),
 }
 
-async fn parse(bytes: Bytes, files: FilesWanted) -> Result<ParsedPart> {
+async fn parse(bytes: Vec<u8>, files: FilesWanted, spare: &Spare) -> Result<ParsedPart> {
     if bytes.len() <= SMALL_BYTES {
         return parse_part(&bytes, files);
     }
-    let parsed = tokio::task::spawn_blocking(move || parse_part(&bytes, files)).await;
+    let spare = spare.clone();
+    let parse = move || {
+        let parsed = parse_part(&bytes, files);
+        spare.put(bytes);
+        parsed
+    };
+    let parsed = tokio::task::spawn_blocking(parse).await;
     parsed.map_err(|e| Error::internal("the parsing of a commit was cut short").with_source(e))?
 }
 
 /// Reads up to a chunk more behind what `read` holds.
 async fn read_more(mut file: std::fs::File, mut read: Vec<u8>) -> std::io::Result<(std::fs::File, Vec<u8>)> {
     let read = move || {
+        if read.capacity() == 0 {
+            read.reserve_exact(CHUNK_BYTES + SMALL_BYTES);
+        }
         read.reserve_exact(CHUNK_BYTES);
         file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut read)?;
         Ok((file, read))

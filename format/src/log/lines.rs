@@ -52,7 +52,7 @@ pub(super) struct ParsedPart {
 /// # Errors
 /// `Internal` when files can't be held as columns.
 pub(super) fn parse_part(bytes: &[u8], files: FilesWanted) -> Result<ParsedPart> {
-    let mut columns = ChangesBuilder::new(files == FilesWanted::WithStats);
+    let mut columns = ChangesBuilder::new(files == FilesWanted::WithStats, bytes.len());
     let mut parsed = ParsedPart {
         part: Part::default(),
         lines: 0,

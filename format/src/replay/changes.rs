@@ -77,7 +77,7 @@ impl Changes {
     /// # Errors
     /// `Internal` when files can't be held as columns.
     pub fn of(actions: &[Action]) -> Result<Self> {
-        let mut builder = ChangesBuilder::new(true);
+        let mut builder = ChangesBuilder::new(true, 0);
         actions.iter().try_for_each(|action| builder.action(action))?;
         builder.finish()
     }
@@ -113,9 +113,9 @@ pub struct ChangesBuilder {
 }
 
 impl ChangesBuilder {
-    /// Nothing yet; whether statistics are kept.
-    pub fn new(keep_stats: bool) -> Self {
-        let (adds, removes) = (FileRows::new(FileKind::Add), FileRows::new(FileKind::Remove));
+    /// Nothing yet; whether statistics are kept, and about how many bytes of lines there will be.
+    pub fn new(keep_stats: bool, bytes: usize) -> Self {
+        let (adds, removes) = (FileRows::new(FileKind::Add).sized(bytes), FileRows::new(FileKind::Remove));
         Self { keep_stats, adds, removes, done: Changes::default() }
     }
 

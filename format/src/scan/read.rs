@@ -60,7 +60,11 @@ impl ScanPlan {
     ///
     /// # Errors
     /// As [`ScanPlan::stream`].
-    pub fn stream_picked(&self, picked: Arc<Vec<u32>>, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
+    pub fn stream_picked(
+        &self,
+        picked: Arc<Vec<u32>>,
+        options: ReadOptions,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
         self.run(Picked::Some(Arc::clone(&self.files), picked), options)
     }
 

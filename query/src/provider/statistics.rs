@@ -44,7 +44,9 @@ fn rows(plan: &ScanPlan, places: Option<&[u32]>) -> Option<usize> {
     let add = |sum: usize, file: &ScanFile| sum.checked_add(usize::try_from(file.live_records()?).ok()?);
     match places {
         None => plan.files.iter().try_fold(0, add),
-        Some(places) => places.iter().try_fold(0, |sum, &place| add(sum, plan.files.get(usize::try_from(place).ok()?)?)),
+        Some(places) => {
+            places.iter().try_fold(0, |sum, &place| add(sum, plan.files.get(usize::try_from(place).ok()?)?))
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct FileRows {
     kind: FileKind,
     rows: usize,
     bytes: usize,
+    /// Bytes of lines to come.
+    expected: usize,
     path: StringBuilder,
     partition_values: Column<PairsColumn>,
     size: Column<Int64Builder>,
@@ -44,6 +46,7 @@ impl FileRows {
             kind,
             rows: 0,
             bytes: 0,
+            expected: 0,
             path: StringBuilder::new(),
             partition_values: Column::default(),
             size: Column::default(),
@@ -59,6 +62,12 @@ impl FileRows {
         }
     }
 
+    /// Makes room for the statistics in so many bytes of lines, once there are any.
+    pub(crate) fn sized(mut self, bytes: usize) -> Self {
+        self.expected = bytes.min(BATCH_BYTES);
+        self
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
     }
@@ -70,7 +79,11 @@ impl FileRows {
 
     /// Where the next row's statistics are to be put, before the row.
     pub(crate) fn stats_text(&mut self) -> &mut Vec<u8> {
-        &mut self.stats.get(self.rows).values
+        let column = self.stats.get(self.rows);
+        if column.values.capacity() == 0 {
+            column.values.reserve_exact(self.expected);
+        }
+        &mut column.values
     }
 
     /// Adds a row; its statistics, if it has any, were put in place before.

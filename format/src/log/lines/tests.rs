@@ -262,7 +262,7 @@ fn what_writers_write_is_read_in_place() {
         r#"{"remove":{"path":"a","deletionTimestamp":1,"dataChange":true,"extendedFileMetadata":true,"partitionValues":{"p":"1"},"size":1,"stats":"{}","tags":{}}}"#,
     ];
     for line in plain {
-        let mut columns = ChangesBuilder::new(true);
+        let mut columns = ChangesBuilder::new(true, line.len());
         assert!(columns.line(line.as_bytes()).expect("columns"), "{line}");
         judge(line.as_bytes()).expect("the same");
     }

@@ -105,12 +105,7 @@ impl Looked {
     }
 }
 
-async fn look(
-    snapshot: &Snapshot,
-    add: &Add,
-    objects: &Objects,
-    plan: Option<&Planned<'_>>,
-) -> Result<Looked> {
+async fn look(snapshot: &Snapshot, add: &Add, objects: &Objects, plan: Option<&Planned<'_>>) -> Result<Looked> {
     let root = snapshot.root();
     let mut looked = Looked::default();
     let path = match root.resolve(&add.path) {

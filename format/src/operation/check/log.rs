@@ -161,7 +161,12 @@ async fn effect_of(root: &TableRoot, version: u64) -> Result<Effect> {
 }
 
 /// Applies a commit to what is live; `None` when that is not known, or the commit can't be read.
-fn take(root: &TableRoot, effect: Result<Effect>, live: Option<Live>, report: &mut CheckReport) -> Result<Option<Live>> {
+fn take(
+    root: &TableRoot,
+    effect: Result<Effect>,
+    live: Option<Live>,
+    report: &mut CheckReport,
+) -> Result<Option<Live>> {
     report.commits += 1;
     let effect = match effect {
         Ok(effect) => effect,
