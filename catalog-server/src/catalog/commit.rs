@@ -137,7 +137,7 @@ impl Catalog {
         }
         let snapshot = Snapshot::load(root.clone(), At::Version(head.version), Arc::clone(&self.clock)).await?;
         let files: Vec<_> = snapshot.files().await?.iter().collect();
-        Ok(layout::as_judged(&proposal.actions, &files))
+        Ok(layout::as_judged(&proposal.actions, &files, &root.home()))
     }
 
     /// Who holds a version.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lake_format::action::{Action, Add};
-use lake_format::replay::FileKey;
+use lake_format::replay::{FileKey, Home};
 
 /// Whether `actions` call some of their files a move of rows (`dataChange=false`).
 pub(super) fn claims_layout(actions: &[Action]) -> bool {
@@ -18,8 +18,8 @@ pub(super) fn claims_layout(actions: &[Action]) -> bool {
 
 /// The actions as they are to be judged in a table whose live files are `live`: the moves stay moves when all of them
 /// together are proved, otherwise they count as changes of rows.
-pub(super) fn as_judged<'a>(actions: &'a [Action], live: &[Arc<Add>]) -> Cow<'a, [Action]> {
-    if !claims_layout(actions) || is_proved(actions, live) {
+pub(super) fn as_judged<'a>(actions: &'a [Action], live: &[Arc<Add>], home: &Home) -> Cow<'a, [Action]> {
+    if !claims_layout(actions) || is_proved(actions, live, home) {
         return Cow::Borrowed(actions);
     }
     let as_data = |action: &Action| match action {
@@ -36,14 +36,14 @@ pub(super) fn as_judged<'a>(actions: &'a [Action], live: &[Arc<Add>]) -> Cow<'a,
 
 /// The moved files hold as many rows as those that they replace, which are live, by the log's own statistics; and no
 /// file is spoken of twice, however it is spelt, since one of the two would not be in the table.
-fn is_proved(actions: &[Action], live: &[Arc<Add>]) -> bool {
-    let live: HashMap<FileKey, &Arc<Add>> = live.iter().map(|add| (FileKey::of_add(add), add)).collect();
+fn is_proved(actions: &[Action], live: &[Arc<Add>], home: &Home) -> bool {
+    let live: HashMap<FileKey, &Arc<Add>> = live.iter().map(|add| (FileKey::of_add(add, home), add)).collect();
     let mut seen = HashSet::new();
     let (mut came, mut left, mut removes) = (0_u64, 0_u64, 0_usize);
     for action in actions {
         let key = match action {
-            Action::Add(add) => FileKey::of_add(add),
-            Action::Remove(remove) => FileKey::of_remove(remove),
+            Action::Add(add) => FileKey::of_add(add, home),
+            Action::Remove(remove) => FileKey::of_remove(remove, home),
             _ => continue,
         };
         let known = live.get(&key);
@@ -126,12 +126,13 @@ mod tests {
             ),
             ("added as data as well", false, vec![goes("a"), comes("c", 2), data("%63")]),
         ];
+        let home = Home::default();
         for (what, proved, actions) in cases {
-            let judged = as_judged(&actions, &live);
+            let judged = as_judged(&actions, &live, &home);
             assert_eq!(claims_layout(&judged), proved, "{what}");
             assert_eq!(judged.len(), actions.len(), "{what}");
         }
         let plain = [data("n")];
-        assert!(matches!(as_judged(&plain, &[]), Cow::Borrowed(_)), "nothing is claimed");
+        assert!(matches!(as_judged(&plain, &[], &home), Cow::Borrowed(_)), "nothing is claimed");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use lake_format::action::Add;
 use lake_format::action::stats::Stats;
-use lake_format::replay::FileKey;
+use lake_format::replay::{FileKey, Home};
 use lake_format::schema::{StructField, StructType};
 use lake_format::snapshot::Files;
 use lake_format::{At, Error, Snapshot};
@@ -58,7 +58,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     }
     let (old, new) = (context.snapshot(&from).await?, context.snapshot(&to).await?);
     let (old_files, new_files) = (old.files().await?, new.files().await?);
-    let moved = Moved::between(&old_files, &new_files);
+    let moved = Moved::between(&old_files, &new_files, &new.root().home());
     if args.files {
         return context.output().listing(&moved.listing());
     }
@@ -99,15 +99,15 @@ struct Moved {
 }
 
 impl Moved {
-    fn between(old: &Files, new: &Files) -> Self {
+    fn between(old: &Files, new: &Files, home: &Home) -> Self {
         let mut before: HashMap<String, std::sync::Arc<Add>> =
-            old.iter().map(|add| (FileKey::of_add(&add).path().to_owned(), add)).collect();
+            old.iter().map(|add| (FileKey::of_add(&add, home).path().to_owned(), add)).collect();
         let mut moved = Self::default();
         for add in new.iter() {
-            let key = FileKey::of_add(&add);
+            let key = FileKey::of_add(&add, home);
             match before.remove(key.path()) {
                 None => moved.added.push(add),
-                Some(then) if FileKey::of_add(&then) == key => moved.kept += 1,
+                Some(then) if FileKey::of_add(&then, home) == key => moved.kept += 1,
                 Some(then) => moved.marked.push((then, add)),
             }
         }

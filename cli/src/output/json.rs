@@ -1,14 +1,67 @@
 //! Values as JSON wants them: the keys of its maps are text.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StringArray, StringBuilder, StructArray};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema};
+use arrow::error::ArrowError;
+use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::CliError;
+
+/// Writes NaN and the infinities as the texts `NaN`, `Infinity` and `-Infinity`, as Spark does: JSON has no numbers for
+/// them, and null would be another value.
+#[derive(Debug)]
+pub struct NonFinite;
+
+static PLAIN: LazyLock<EncoderOptions> = LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
+
+impl EncoderFactory for NonFinite {
+    fn make_default_encoder<'a>(
+        &self,
+        field: &'a Arc<Field>,
+        array: &'a dyn Array,
+        _: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let finite: Vec<Option<&'static str>> = match array.data_type() {
+            DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().map(|&v| word(v.into())).collect(),
+            DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().map(|&v| word(v)).collect(),
+            _ => return Ok(None),
+        };
+        if finite.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let numbers = make_encoder(field, array, &PLAIN)?;
+        let words = Words { words: finite, numbers };
+        Ok(Some(NullableEncoder::new(Box::new(words), array.nulls().cloned())))
+    }
+}
+
+/// What stands for a number that JSON has not.
+fn word(value: f64) -> Option<&'static str> {
+    match value {
+        _ if value.is_finite() => None,
+        _ if value.is_nan() => Some("\"NaN\""),
+        _ if value > 0.0 => Some("\"Infinity\""),
+        _ => Some("\"-Infinity\""),
+    }
+}
+
+struct Words<'a> {
+    words: Vec<Option<&'static str>>,
+    numbers: NullableEncoder<'a>,
+}
+
+impl Encoder for Words<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        match self.words[row] {
+            Some(word) => out.extend_from_slice(word.as_bytes()),
+            None => self.numbers.encode(row, out),
+        }
+    }
+}
 
 /// The rows, with the keys of all maps as text: as the values of their type are written elsewhere in JSON.
 ///
@@ -102,7 +155,7 @@ fn texts(keys: &ArrayRef) -> Result<ArrayRef, CliError> {
 pub fn as_json(column: &ArrayRef) -> Result<ArrayRef, CliError> {
     let column = text_keys(column)?;
     let field = Arc::new(Field::new("", column.data_type().clone(), true));
-    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let options = EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(NonFinite));
     let mut encoder = make_encoder(&field, column.as_ref(), &options)?;
     let mut texts = StringBuilder::new();
     let mut text = Vec::new();
@@ -120,7 +173,7 @@ pub fn as_json(column: &ArrayRef) -> Result<ArrayRef, CliError> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Date32Builder, Int32Builder, MapBuilder, StringBuilder};
+    use arrow::array::{Date32Builder, Float32Array, Float64Array, Int32Builder, MapBuilder, StringBuilder};
     use arrow::json::writer::{JsonArray, Writer, WriterBuilder};
 
     use super::*;
@@ -141,7 +194,8 @@ mod tests {
 
     fn json(column: ArrayRef) -> String {
         let batch = RecordBatch::try_from_iter_with_nullable([("m", column, true)]).expect("a batch");
-        let mut writer: Writer<_, JsonArray> = WriterBuilder::new().with_explicit_nulls(true).build(Vec::new());
+        let mut writer: Writer<_, JsonArray> =
+            WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(NonFinite)).build(Vec::new());
         writer.write(&with_text_keys(&batch).expect("text")).expect("written");
         writer.finish().expect("finished");
         String::from_utf8(writer.into_inner()).expect("text")
@@ -155,6 +209,23 @@ mod tests {
         let field = Arc::new(Field::new("part", maps().data_type().clone(), true));
         let inside: ArrayRef = Arc::new(StructArray::from(vec![(field, maps().slice(0, 1))]));
         assert_eq!(json(inside), r#"[{"m":{"part":{"-1":{"2026-01-31":null}}}}]"#);
+    }
+
+    #[test]
+    fn numbers_that_json_has_not_are_texts() {
+        let values = vec![Some(1.5), Some(f64::NAN), None, Some(f64::INFINITY), Some(f64::NEG_INFINITY)];
+        let doubles: ArrayRef = Arc::new(Float64Array::from(values.clone()));
+        let floats: ArrayRef = Arc::new(values.iter().map(|v| v.map(|v| v as f32)).collect::<Float32Array>());
+        for column in [doubles, floats] {
+            assert_eq!(json(column.slice(0, 1)), r#"[{"m":1.5}]"#);
+            let expected = r#"[{"m":1.5},{"m":"NaN"},{"m":null},{"m":"Infinity"},{"m":"-Infinity"}]"#;
+            assert_eq!(json(Arc::clone(&column)), expected);
+            let field = Arc::new(Field::new("x", column.data_type().clone(), true));
+            let inside: ArrayRef = Arc::new(StructArray::from(vec![(field, column)]));
+            assert_eq!(json(inside.slice(1, 2)), r#"[{"m":{"x":"NaN"}},{"m":{"x":null}}]"#);
+            let texts = as_json(&inside).expect("text");
+            assert_eq!(texts.as_string::<i32>().value(4), r#"{"x":"-Infinity"}"#);
+        }
     }
 
     #[test]

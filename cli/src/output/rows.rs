@@ -13,7 +13,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::json::{as_json, with_text_keys};
+use super::json::{NonFinite, as_json, with_text_keys};
 use super::sink::Sink;
 use super::table::{self, Header};
 use crate::args::Format;
@@ -49,7 +49,7 @@ impl Printer {
     /// # Errors
     /// `Unsupported` for columns that the format can't hold.
     pub fn new(format: Format, schema: SchemaRef, sink: Sink) -> Result<Self, CliError> {
-        let json = JsonBuilder::new().with_explicit_nulls(true);
+        let json = JsonBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(NonFinite));
         let form = match format {
             Format::Table => Form::Table(schema, Vec::new(), sink),
             Format::Json => Form::Json(Box::new(json.build(sink))),

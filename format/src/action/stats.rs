@@ -52,7 +52,7 @@ impl Stats {
         let object = text.trim_start().starts_with('{');
         let sections: Sections<'_> = serde_json::from_str(text).ok().filter(|_| object)?;
         Some(Self {
-            num_records: sections.num_records.and_then(|raw| count(raw, MOST_ROWS)),
+            num_records: sections.num_records.and_then(|raw| rows_of(raw.get())),
             tight_bounds: sections.tight_bounds.is_none_or(|raw| raw.get() == "true"),
             min_values: sections.min_values.map(ToOwned::to_owned),
             max_values: sections.max_values.map(ToOwned::to_owned),
@@ -83,7 +83,8 @@ impl Stats {
     /// maximum is a millisecond up, since writers cut to milliseconds; a decimal's bounds of more digits than a 64-bit
     /// float holds go outwards by what rounding through one can cost, since some writers do that.
     pub fn bounds(&self, path: &ColumnPath, data_type: &PrimitiveType) -> ColumnBounds {
-        let value = |section: &Option<Box<RawValue>>, side| decode(find(section.as_deref()?, path)?, *data_type, side);
+        let value =
+            |section: &Option<Box<RawValue>>, side| decode(find(section.as_deref()?, path)?.get(), *data_type, side);
         ColumnBounds {
             min: value(&self.min_values, Side::Min),
             max: value(&self.max_values, Side::Max),
@@ -94,7 +95,7 @@ impl Stats {
 
     /// Rows in which the column `path` is null, when known and believable.
     pub fn null_count(&self, path: &ColumnPath) -> Option<i64> {
-        count(find(self.null_count.as_deref()?, path)?, self.num_records.unwrap_or(MOST_ROWS))
+        nulls_of(find(self.null_count.as_deref()?, path)?.get(), self.num_records)
     }
 }
 
@@ -106,11 +107,26 @@ pub fn num_records(text: &str) -> Option<i64> {
         num_records: Option<&'a RawValue>,
     }
     let object = text.trim_start().starts_with('{');
-    serde_json::from_str::<Count<'_>>(text).ok().filter(|_| object)?.num_records.and_then(|raw| count(raw, MOST_ROWS))
+    serde_json::from_str::<Count<'_>>(text).ok().filter(|_| object)?.num_records.and_then(|raw| rows_of(raw.get()))
 }
 
-fn count(raw: &RawValue, most: i64) -> Option<i64> {
-    raw.get().parse().ok().filter(|count| (0..=most).contains(count))
+/// A row count by its JSON, when believable.
+pub(super) fn rows_of(json: &str) -> Option<i64> {
+    count(json, MOST_ROWS)
+}
+
+/// A count of nulls in a file of `num_records` rows by its JSON, when believable.
+pub(super) fn nulls_of(json: &str, num_records: Option<i64>) -> Option<i64> {
+    count(json, num_records.unwrap_or(MOST_ROWS))
+}
+
+/// A bound of a column by its JSON.
+pub(super) fn bound_of(json: &str, data_type: PrimitiveType, is_max: bool) -> Option<Scalar> {
+    decode(json, data_type, if is_max { Side::Max } else { Side::Min })
+}
+
+fn count(json: &str, most: i64) -> Option<i64> {
+    json.parse().ok().filter(|count| (0..=most).contains(count))
 }
 
 /// The value at `path` in nested objects.
@@ -172,8 +188,7 @@ enum Side {
     Max,
 }
 
-fn decode(raw: &RawValue, data_type: PrimitiveType, side: Side) -> Option<Scalar> {
-    let text = raw.get();
+fn decode(text: &str, data_type: PrimitiveType, side: Side) -> Option<Scalar> {
     if text.starts_with('"') {
         return decode_text(serde_json::from_str(text).ok()?, data_type, side);
     }
@@ -336,11 +351,24 @@ pub(crate) fn bound_json(value: &Scalar, is_max: bool) -> Option<String> {
     bound_text(value, if is_max { Side::Max } else { Side::Min }, WHOLE_TEXT)
 }
 
+/// How far beyond a maximum in microseconds values may lie: writers cut it to milliseconds.
+pub(crate) const MAX_SLACK_MICROS: i64 = 1000;
+
 /// A maximum that a writer may have cut to milliseconds, made to bound again.
 pub(crate) fn widened_scalar(value: Scalar) -> Scalar {
     match value {
-        Scalar::Timestamp(micros) => Scalar::Timestamp(micros.saturating_add(1000)),
-        Scalar::TimestampNtz(micros) => Scalar::TimestampNtz(micros.saturating_add(1000)),
+        Scalar::Timestamp(micros) => Scalar::Timestamp(micros.saturating_add(MAX_SLACK_MICROS)),
+        Scalar::TimestampNtz(micros) => Scalar::TimestampNtz(micros.saturating_add(MAX_SLACK_MICROS)),
+        other => other,
+    }
+}
+
+/// The maximum that [`widened_scalar`] makes this one of.
+pub(crate) fn narrowed_scalar(value: Scalar) -> Scalar {
+    let narrowed = |micros: i64| if micros == i64::MAX { micros } else { micros.saturating_sub(MAX_SLACK_MICROS) };
+    match value {
+        Scalar::Timestamp(micros) => Scalar::Timestamp(narrowed(micros)),
+        Scalar::TimestampNtz(micros) => Scalar::TimestampNtz(narrowed(micros)),
         other => other,
     }
 }

@@ -12,7 +12,7 @@ use crate::action::{Action, Add, CommitInfo, Metadata, Protocol};
 use crate::error::{Error, Result};
 use crate::planted::{Defect, planted};
 use crate::protocol::{IsolationLevel, ROW_TRACKING_DOMAIN};
-use crate::replay::FileKey;
+use crate::replay::{FileKey, Home};
 use crate::schema::StructType;
 
 /// A commit that wants to become the next version.
@@ -35,6 +35,8 @@ pub struct Ground<'a> {
     pub schema: &'a StructType,
     /// The level that its properties ask for.
     pub isolation: IsolationLevel,
+    /// What absolute paths of its files begin with.
+    pub home: &'a Home,
 }
 
 /// Why a commit can't follow a winner.
@@ -117,7 +119,7 @@ pub fn overlap(mine: Mine<'_>, ground: Ground<'_>, winner: &[Action]) -> Option<
     }
     let removed = || {
         winner.iter().filter_map(|action| match action {
-            Action::Remove(remove) => Some((FileKey::of_remove(remove), remove.path.as_str())),
+            Action::Remove(remove) => Some((FileKey::of_remove(remove, ground.home), remove.path.as_str())),
             _ => None,
         })
     };
@@ -125,7 +127,8 @@ pub fn overlap(mine: Mine<'_>, ground: Ground<'_>, winner: &[Action]) -> Option<
         let rule = if *mine.reads == Reads::WholeTable { "CON-2" } else { "CON-8" };
         return found(rule, "removed a file that was read", Some(path));
     }
-    let my_removes: HashSet<String> = mine.actions.iter().filter_map(removed_path).collect();
+    let my_removes: HashSet<String> =
+        mine.actions.iter().filter_map(|action| removed_path(action, ground.home)).collect();
     let (_, path) = removed().find(|(key, _)| my_removes.contains(key.path()) && !planted(Defect::DoubleRemoves))?;
     found("CON-4", "removed a file that this operation replaces", Some(path))
 }
@@ -176,9 +179,9 @@ fn as_protocol(action: &Action) -> Option<&Protocol> {
     }
 }
 
-fn removed_path(action: &Action) -> Option<String> {
+fn removed_path(action: &Action, home: &Home) -> Option<String> {
     match action {
-        Action::Remove(remove) => Some(FileKey::of_remove(remove).path().to_owned()),
+        Action::Remove(remove) => Some(FileKey::of_remove(remove, home).path().to_owned()),
         _ => None,
     }
 }

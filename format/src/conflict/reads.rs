@@ -8,7 +8,7 @@ use crate::action::stats::Stats;
 use crate::action::{Add, partition_value};
 use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, Verdict, judge};
 use crate::protocol::column_mapping;
-use crate::replay::FileKey;
+use crate::replay::{FileKey, Home};
 use crate::schema::DataType;
 use crate::schema::mapping::physical_name;
 use crate::schema::widening::was_float;
@@ -45,9 +45,9 @@ impl ReadSet {
         self
     }
 
-    /// The file of `add` was read.
-    pub fn file(&mut self, add: &Add) {
-        self.files.insert(FileKey::of_add(add).path().to_owned());
+    /// The file of `add` was read, of the table at `home`.
+    pub fn file(&mut self, add: &Add, home: &Home) {
+        self.files.insert(FileKey::of_add(add, home).path().to_owned());
     }
 
     /// The progress of an application was read.

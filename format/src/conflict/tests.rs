@@ -8,6 +8,7 @@ use super::*;
 use crate::action::{DeletionVectorDescriptor, DomainMetadata, Remove, Txn};
 use crate::error::ErrorKind;
 use crate::expr::{ColumnPath, CompareOp, Predicate, Scalar};
+use crate::replay::Home;
 use crate::schema::{DataType, PrimitiveType, StructField};
 
 fn add_in(path: &str, p: Option<&str>, ids: Option<(i64, i64)>, data_change: bool) -> Action {
@@ -60,7 +61,7 @@ fn id_below(value: i64) -> Predicate {
 fn rows(predicate: Predicate, files: &[&str]) -> Reads {
     let mut set = ReadSet::default().matching(predicate);
     for path in files {
-        set.file(&Add { path: (*path).into(), ..Add::default() });
+        set.file(&Add { path: (*path).into(), ..Add::default() }, &Home::default());
     }
     set.into()
 }
@@ -70,6 +71,7 @@ struct Table {
     protocol: Protocol,
     metadata: Metadata,
     schema: StructType,
+    home: Home,
 }
 
 impl Table {
@@ -79,11 +81,12 @@ impl Table {
             protocol: features(&["appendOnly", "domainMetadata"]),
             metadata: Metadata { partition_columns: vec!["p".into()], ..Metadata::default() },
             schema: StructType::new(vec![field("p", PrimitiveType::String), field("id", PrimitiveType::Long)]),
+            home: Home::default(),
         }
     }
 
     fn ground(&self, isolation: IsolationLevel) -> Ground<'_> {
-        Ground { protocol: &self.protocol, metadata: &self.metadata, schema: &self.schema, isolation }
+        Ground { protocol: &self.protocol, metadata: &self.metadata, schema: &self.schema, isolation, home: &self.home }
     }
 
     fn rule(&self, level: IsolationLevel, mine: &Commit, winner: &Commit) -> Option<&'static str> {

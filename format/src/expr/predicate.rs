@@ -90,4 +90,18 @@ impl Predicate {
         }
         found
     }
+
+    /// Whether a part of it asks if a column is null.
+    pub fn asks_for_nulls(&self) -> bool {
+        let mut stack = vec![self];
+        while let Some(predicate) = stack.pop() {
+            match predicate {
+                Self::IsNull(_) | Self::IsNotNull(_) => return true,
+                Self::And(parts) | Self::Or(parts) => stack.extend(parts),
+                Self::Not(inner) => stack.push(inner),
+                Self::Literal(_) | Self::Compare { .. } | Self::In { .. } => {}
+            }
+        }
+        false
+    }
 }

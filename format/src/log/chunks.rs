@@ -9,8 +9,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt};
 
-use super::lines::{FilesWanted, ParsedPart, Part, RESTORE_HINT, Whole, parse_part};
+use super::lines::{FileLines, ParsedPart, Part, RESTORE_HINT, Whole, parse_part};
 use crate::error::{Error, Result};
+use crate::replay::Home;
 use crate::store::TableRoot;
 
 /// A line longer than this is refused rather than loaded.
@@ -25,6 +26,7 @@ const MOST_AT_ONCE: usize = 4;
 /// The chunks of one file.
 pub(super) struct Chunks {
     name: String,
+    home: Arc<Home>,
     size_bytes: u64,
     source: Source,
     /// The beginning of a line whose end was not read yet.
@@ -78,7 +80,8 @@ impl Chunks {
             GetResultPayload::File(file, _) => Source::File(file),
             GetResultPayload::Stream(stream) => Source::Stream(stream),
         };
-        Ok(Some(Self { name, size_bytes, source, rest: Vec::new(), spare: Spare::default() }))
+        let home = Arc::new(root.home());
+        Ok(Some(Self { name, home, size_bytes, source, rest: Vec::new(), spare: Spare::default() }))
     }
 
     /// Size of the file.
@@ -152,24 +155,24 @@ impl Chunks {
     /// # Errors
     /// Each item can fail, and the stream ends there: as [`Chunks::next`]; `Corrupt` for a commit that is empty or torn,
     /// or a line that is not one JSON object (LOG-2).
-    pub(super) fn parts(self, version: u64, files: FilesWanted) -> BoxStream<'static, Result<Part>> {
-        let (name, spare) = (self.name.clone(), self.spare.clone());
+    pub(super) fn parts(self, version: u64, files: FileLines) -> BoxStream<'static, Result<Part>> {
+        let (name, home, spare) = (self.name.clone(), Arc::clone(&self.home), self.spare.clone());
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE);
         let chunks = stream::try_unfold(self, move |mut chunks| async move {
             let Some(chunk) = chunks.next().await? else { return Ok(None) };
             // Long lines are taken one by one, so that few of them are in memory.
             let parsed = match chunk.len() > 2 * CHUNK_BYTES {
-                true => Chunk::Parsed(Box::new(parse(chunk, files, &chunks.spare).await?)),
+                true => Chunk::Parsed(Box::new(parse(chunk, files, &chunks.home, &chunks.spare).await?)),
                 false => Chunk::Read(chunk),
             };
             Ok::<_, Error>(Some((parsed, chunks)))
         });
         // An error waits for its turn, so that the first in the file is the one reported.
         let parsed = chunks.map(move |chunk| {
-            let spare = spare.clone();
+            let (home, spare) = (Arc::clone(&home), spare.clone());
             async move {
                 match chunk? {
-                    Chunk::Read(bytes) => parse(bytes, files, &spare).await,
+                    Chunk::Read(bytes) => parse(bytes, files, &home, &spare).await,
                     Chunk::Parsed(parsed) => Ok(*parsed),
                 }
             }
@@ -194,13 +197,13 @@ enum Chunk {
     Parsed(Box<ParsedPart>),
 }
 
-async fn parse(bytes: Vec<u8>, files: FilesWanted, spare: &Spare) -> Result<ParsedPart> {
+async fn parse(bytes: Vec<u8>, files: FileLines, home: &Arc<Home>, spare: &Spare) -> Result<ParsedPart> {
     if bytes.len() <= SMALL_BYTES {
-        return parse_part(&bytes, files);
+        return parse_part(&bytes, files, home);
     }
-    let spare = spare.clone();
+    let (home, spare) = (Arc::clone(home), spare.clone());
     let parse = move || {
-        let parsed = parse_part(&bytes, files);
+        let parsed = parse_part(&bytes, files, &home);
         spare.put(bytes);
         parsed
     };

@@ -9,11 +9,12 @@ use object_store::path::Path;
 use uuid::Uuid;
 
 use super::chunks::Chunks;
-use super::lines::{FilesWanted, Part, Whole, parse_part};
+use super::lines::{FileLines, Part, Whole, parse_part};
 use super::path::commit_name;
 use crate::action::Action;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::replay::Home;
 use crate::store::{PutAnswer, TableRoot, no_answer, put_if_absent, within_patience};
 
 /// Puts of the same bytes before the outcome is called unknown.
@@ -71,7 +72,7 @@ impl CommitRecord {
 /// `Corrupt` for a file that is empty or torn, or a line that is not one JSON object (LOG-2).
 pub fn parse_commit(bytes: &[u8], version: u64) -> Result<Vec<Action>> {
     let mut whole = Whole::new(version);
-    let part = whole.take(parse_part(bytes, FilesWanted::Actions)?)?;
+    let part = whole.take(parse_part(bytes, FileLines::Actions, &Home::default())?)?;
     whole.finish()?;
     Ok(part.actions)
 }
@@ -81,7 +82,7 @@ pub fn parse_commit(bytes: &[u8], version: u64) -> Result<Vec<Action>> {
 /// # Errors
 /// As [`parse_commit`], and the store's own.
 pub async fn read_commit(root: &TableRoot, version: u64) -> Result<Option<CommitRecord>> {
-    read_record(root, version, FilesWanted::Actions).await
+    read_record(root, version, FileLines::Actions).await
 }
 
 /// The same without what the commit says of files, which is looked at all the same.
@@ -89,10 +90,10 @@ pub async fn read_commit(root: &TableRoot, version: u64) -> Result<Option<Commit
 /// # Errors
 /// As [`read_commit`].
 pub async fn read_commit_info(root: &TableRoot, version: u64) -> Result<Option<CommitRecord>> {
-    read_record(root, version, FilesWanted::Bare).await
+    read_record(root, version, FileLines::Bare).await
 }
 
-async fn read_record(root: &TableRoot, version: u64, files: FilesWanted) -> Result<Option<CommitRecord>> {
+async fn read_record(root: &TableRoot, version: u64, files: FileLines) -> Result<Option<CommitRecord>> {
     let path = root.child(&commit_name(version))?;
     let Some(chunks) = Chunks::open(root, &path).await? else { return Ok(None) };
     let mut parts = chunks.parts(version, files);
@@ -109,12 +110,7 @@ async fn read_record(root: &TableRoot, version: u64, files: FilesWanted) -> Resu
 /// # Errors
 /// Each item can fail, and the stream ends there: as [`parse_commit`], `Corrupt` also when the file is gone or has a
 /// line too long to be loaded, the store's own.
-pub fn stream_parts(
-    root: &TableRoot,
-    path: &Path,
-    version: u64,
-    files: FilesWanted,
-) -> BoxStream<'static, Result<Part>> {
+pub fn stream_parts(root: &TableRoot, path: &Path, version: u64, files: FileLines) -> BoxStream<'static, Result<Part>> {
     let (root, path) = (root.clone(), path.clone());
     let opened = async move {
         let chunks = Chunks::open(&root, &path).await?;
@@ -128,7 +124,7 @@ pub fn stream_parts(
 ///
 /// # Errors
 /// As [`stream_parts`].
-pub async fn read_parts(root: &TableRoot, path: &Path, version: u64, files: FilesWanted) -> Result<Vec<Part>> {
+pub async fn read_parts(root: &TableRoot, path: &Path, version: u64, files: FileLines) -> Result<Vec<Part>> {
     stream_parts(root, path, version, files).try_collect().await
 }
 

@@ -2,14 +2,14 @@
 
 use crate::action::Action;
 use crate::error::{Error, Result};
-use crate::replay::{Changes, ChangesBuilder};
+use crate::replay::{Changes, ChangesBuilder, Home};
 
 /// Field of `commitInfo` that says how many actions follow, so that a torn commit is known as one.
 pub const ACTION_COUNT_KEY: &str = "lake.numActions";
 
 /// What becomes of the lines of a commit that speak of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FilesWanted {
+pub enum FileLines {
     /// They are actions like the others.
     Actions,
     /// They are passed over, and looked at no further than to know them by.
@@ -47,12 +47,12 @@ pub(super) struct ParsedPart {
     failed: Option<serde_json::Error>,
 }
 
-/// Parses whole lines, up to the first that can't be.
+/// Parses whole lines of a commit to the table at `home`, up to the first that can't be.
 ///
 /// # Errors
 /// `Internal` when files can't be held as columns.
-pub(super) fn parse_part(bytes: &[u8], files: FilesWanted) -> Result<ParsedPart> {
-    let mut columns = ChangesBuilder::new(files == FilesWanted::WithStats, bytes.len());
+pub(super) fn parse_part(bytes: &[u8], files: FileLines, home: &Home) -> Result<ParsedPart> {
+    let mut columns = ChangesBuilder::new(home, files == FileLines::WithStats, bytes.len());
     let mut parsed = ParsedPart {
         part: Part::default(),
         lines: 0,
@@ -74,16 +74,16 @@ pub(super) fn parse_part(bytes: &[u8], files: FilesWanted) -> Result<ParsedPart>
 }
 
 impl ParsedPart {
-    fn line(&mut self, line: &[u8], files: FilesWanted, columns: &mut ChangesBuilder) -> Result<()> {
+    fn line(&mut self, line: &[u8], files: FileLines, columns: &mut ChangesBuilder<'_>) -> Result<()> {
         self.lines += 1;
         if line.is_empty() {
             return Ok(());
         }
         let first = !std::mem::replace(&mut self.any, true);
         let taken = match files {
-            FilesWanted::Actions => false,
-            FilesWanted::Skipped => is_of_file(line) && line.ends_with(b"}"),
-            FilesWanted::Bare | FilesWanted::WithStats => is_of_file(line) && columns.line(line)?,
+            FileLines::Actions => false,
+            FileLines::Skipped => is_of_file(line) && line.ends_with(b"}"),
+            FileLines::Bare | FileLines::WithStats => is_of_file(line) && columns.line(line)?,
         };
         if taken {
             self.count(first);
@@ -98,7 +98,7 @@ impl ParsedPart {
                     self.declared = info.other.get(ACTION_COUNT_KEY).and_then(serde_json::Value::as_u64);
                 }
                 match (&action, files) {
-                    (Action::Add(_) | Action::Remove(_), FilesWanted::Bare | FilesWanted::WithStats) => {
+                    (Action::Add(_) | Action::Remove(_), FileLines::Bare | FileLines::WithStats) => {
                         columns.action(&action)?;
                     }
                     _ => self.part.actions.push(action),

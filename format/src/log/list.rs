@@ -31,6 +31,8 @@ pub struct LogSegment {
     pub checksum: Option<(u64, ObjectInfo)>,
     /// The newest commit's file, also where the checkpoint covers it.
     pub head: Option<ObjectInfo>,
+    /// Files that the checkpoint lists, by the hint.
+    pub told_files: Option<u64>,
 }
 
 /// A commit, or several made into one.
@@ -187,7 +189,7 @@ impl LogSegment {
         let checksum = commits.checksums.range(first.min(version)..=version).next_back();
         let checksum = checksum.map(|(&at, &object)| (at, object.clone()));
         let head = commits.single.get(&version).map(|&object| object.clone());
-        Some(Self { version, checkpoint, tail, checksum, head })
+        Some(Self { version, checkpoint, tail, checksum, head, told_files: None })
     }
 
     /// Lists and cuts: from the hint when it serves, from the start otherwise.
@@ -201,7 +203,11 @@ impl LogSegment {
             if let Ok(found) = Self::candidates(root, &files, at)
                 && found.iter().any(at_hint)
             {
-                return Ok(found.into_iter().filter(at_hint).collect());
+                let told = |segment: Self| {
+                    let is_hinted = segment.checkpoint.as_ref().is_some_and(|(version, _)| *version == hint.version);
+                    Self { told_files: hint.num_of_add_files.filter(|_| is_hinted), ..segment }
+                };
+                return Ok(found.into_iter().filter(at_hint).map(told).collect());
             }
         }
         Self::candidates(root, &list_log(root, 0).await?, at)

@@ -16,7 +16,7 @@ pub use commit::{
     CommitBody, CommitRecord, Settled, parse_commit, read_commit, read_commit_info, read_parts, stream_parts,
     write_commit,
 };
-pub use lines::{ACTION_COUNT_KEY, FilesWanted, Part, empty_commit};
+pub use lines::{ACTION_COUNT_KEY, FileLines, Part, empty_commit};
 pub use list::{LogFile, LogSegment, TailFile, checkpoints, is_linked, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};
 pub use times::{Timekeeping, in_commit_ms, rising};

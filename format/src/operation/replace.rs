@@ -107,11 +107,12 @@ async fn partitions(snapshot: &Snapshot, adds: &[Add]) -> Result<Replaced> {
             parts.push(partition_of(add, &columns)?);
         }
     }
+    let home = snapshot.root().home();
     let mut reads = ReadSet::default();
     let mut files = Vec::new();
     for add in snapshot.files().await?.iter() {
         if keys.contains(&key_of(&add, &columns)?) {
-            reads.file(&add);
+            reads.file(&add, &home);
             files.push(add);
         }
     }
@@ -169,11 +170,13 @@ async fn matching(
     predicate: &Predicate,
     written: &mut Written,
 ) -> Result<Replaced> {
+    let home = snapshot.root().home();
     let ground = Ground {
         protocol: snapshot.protocol(),
         metadata: snapshot.metadata(),
         schema: snapshot.schema(),
         isolation: snapshot.properties().isolation_level,
+        home: &home,
     };
     let mut reads = ReadSet::default().matching(predicate.clone());
     let (mut files, mut mixed) = (Vec::new(), Vec::new());
@@ -183,7 +186,7 @@ async fn matching(
             Verdict::AllTrue => files.push(Arc::clone(&add)),
             Verdict::Unknown => mixed.push(Arc::clone(&add)),
         }
-        reads.file(&add);
+        reads.file(&add, &home);
     }
     let mut copied_rows = 0;
     if !mixed.is_empty() {

@@ -49,11 +49,12 @@ const KEPT_PROPERTIES: &[&str] = &[
 pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target: &Snapshot) -> Result<WriteOutcome> {
     snapshot.check_writable()?;
     let started_ms = snapshot.clock().now_ms();
-    let keys = |files: &Files| files.iter().map(|add| FileKey::of_add(&add)).collect::<HashSet<_>>();
+    let home = snapshot.root().home();
+    let keys = |files: &Files| files.iter().map(|add| FileKey::of_add(&add, &home)).collect::<HashSet<_>>();
     let (files, old_files) = (snapshot.files().await?, target.files().await?);
     let (now, then) = (keys(&files), keys(&old_files));
-    let back: Vec<Arc<Add>> = old_files.iter().filter(|add| !now.contains(&FileKey::of_add(add))).collect();
-    let gone: Vec<Arc<Add>> = files.iter().filter(|add| !then.contains(&FileKey::of_add(add))).collect();
+    let back: Vec<Arc<Add>> = old_files.iter().filter(|add| !now.contains(&FileKey::of_add(add, &home))).collect();
+    let gone: Vec<Arc<Add>> = files.iter().filter(|add| !then.contains(&FileKey::of_add(add, &home))).collect();
     check_present(target, &back).await?;
     check_vectors_allowed(snapshot, &back)?;
     let (safe, at_risk) = by_risk(snapshot, back).await?;
@@ -128,12 +129,13 @@ async fn by_risk(snapshot: &Snapshot, back: Vec<Arc<Add>>) -> Result<(Vec<Arc<Ad
     }
     let retention_ms = snapshot.properties().deleted_file_retention_ms;
     let since_ms = snapshot.clock().now_ms().saturating_sub(retention_ms).saturating_add(SKEW_MS.min(retention_ms / 2));
+    let home = snapshot.root().home();
     let tombstones = snapshot.tombstones().await?;
     let removed: HashMap<String, i64> = tombstones
         .iter()
-        .map(|remove| (FileKey::of_remove(remove).path().to_owned(), remove.deletion_timestamp.unwrap_or(0)))
+        .map(|remove| (FileKey::of_remove(remove, &home).path().to_owned(), remove.deletion_timestamp.unwrap_or(0)))
         .collect();
-    let lately = |add: &Arc<Add>| removed.get(FileKey::of_add(add).path()).is_some_and(|&at| at > since_ms);
+    let lately = |add: &Arc<Add>| removed.get(FileKey::of_add(add, &home).path()).is_some_and(|&at| at > since_ms);
     Ok(back.into_iter().partition(lately))
 }
 
@@ -168,7 +170,9 @@ async fn copy_of(snapshot: &Snapshot, add: &Add) -> Result<Add> {
     let folder = relative.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let name = format!("{folder}part-00000-{}.c000.parquet", snapshot.clock().new_id());
     let to = root.child(&name)?;
-    root.copy(&from, &to).await?;
+    let size_bytes = u64::try_from(add.size)
+        .map_err(|_| Error::corrupt(format!("a data file of {} bytes", add.size)).with_object(add.path.clone()))?;
+    root.copy(&from, &to, size_bytes).await?;
     let deletion_vector = match vector_of(snapshot, add).await {
         Ok(vector) => vector,
         Err(error) => {

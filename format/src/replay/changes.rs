@@ -1,6 +1,6 @@
 //! What a run of lines says of files: columns, and the keys in the order of the lines.
 
-use super::key::Fingerprint;
+use super::key::{Fingerprint, Home};
 use crate::action::columnar::{FileBatch, FileKind, FileRows};
 use crate::action::line::{FileLine, Plain, read_plain};
 use crate::action::{Action, Add, Remove};
@@ -72,12 +72,12 @@ impl FileTally {
 }
 
 impl Changes {
-    /// What `actions` say of files.
+    /// What `actions` say of files of the table at `home`.
     ///
     /// # Errors
     /// `Internal` when files can't be held as columns.
-    pub fn of(actions: &[Action]) -> Result<Self> {
-        let mut builder = ChangesBuilder::new(true, 0);
+    pub fn of(actions: &[Action], home: &Home) -> Result<Self> {
+        let mut builder = ChangesBuilder::new(home, true, 0);
         actions.iter().try_for_each(|action| builder.action(action))?;
         builder.finish()
     }
@@ -105,18 +105,19 @@ impl Changes {
 
 /// Gathers what lines say of files.
 #[derive(Debug)]
-pub struct ChangesBuilder {
+pub struct ChangesBuilder<'a> {
+    home: &'a Home,
     keep_stats: bool,
     adds: FileRows,
     removes: FileRows,
     done: Changes,
 }
 
-impl ChangesBuilder {
+impl<'a> ChangesBuilder<'a> {
     /// Nothing yet; whether statistics are kept, and about how many bytes of lines there will be.
-    pub fn new(keep_stats: bool, bytes: usize) -> Self {
+    pub fn new(home: &'a Home, keep_stats: bool, bytes: usize) -> Self {
         let (adds, removes) = (FileRows::new(FileKind::Add).sized(bytes), FileRows::new(FileKind::Remove));
-        Self { keep_stats, adds, removes, done: Changes::default() }
+        Self { home, keep_stats, adds, removes, done: Changes::default() }
     }
 
     /// Takes a trimmed line if it is an `add` or a `remove` of plain shape; whether it was.
@@ -159,7 +160,7 @@ impl ChangesBuilder {
 
     fn push(&mut self, kind: FileKind, line: &FileLine<'_>, has_stats: bool) -> Result<()> {
         let vector = line.vector.as_ref().map(|vector| vector.unique_id());
-        self.done.keys.push((Fingerprint::of(line.path, vector.as_deref()), kind));
+        self.done.keys.push((Fingerprint::of(line.path, vector.as_deref(), self.home), kind));
         self.done.tally.count(kind, line.size);
         let (rows, batches) = match kind {
             FileKind::Add => (&mut self.adds, &mut self.done.adds),

@@ -1,7 +1,7 @@
 //! The files that commits above a checkpoint brought and ended, reconciled.
 
 use super::changes::Changes;
-use super::key::SeenKeys;
+use super::key::{Home, SeenKeys};
 use crate::action::columnar::{FileBatch, FileKind};
 use crate::error::Result;
 
@@ -54,6 +54,11 @@ pub struct TailFold {
 }
 
 impl TailFold {
+    /// Of commits to the table at `home`.
+    pub fn new(home: Home) -> Self {
+        Self { tail: Tail { seen: SeenKeys::new(home), ..Tail::default() } }
+    }
+
     /// Takes what a commit says that is not newer than those taken before, or the next part of one.
     ///
     /// # Errors

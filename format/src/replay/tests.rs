@@ -19,7 +19,9 @@ fn start() -> Vec<Action> {
 
 fn tail(newest_first: &[&[Action]]) -> Tail {
     let mut fold = TailFold::default();
-    newest_first.iter().for_each(|commit| fold.take(&Changes::of(commit).expect("columns")).expect("taken"));
+    newest_first
+        .iter()
+        .for_each(|commit| fold.take(&Changes::of(commit, &Home::default()).expect("columns")).expect("taken"));
     fold.finish().expect("tail")
 }
 
@@ -66,7 +68,9 @@ fn commits_on_top_of_a_tail_give_what_all_of_them_give() {
     let mut stepped = Tail::default();
     for (at, two) in commits.chunks(2).enumerate() {
         let mut fold = TailFold::default();
-        two.iter().rev().for_each(|commit| fold.take(&Changes::of(commit).expect("columns")).expect("taken"));
+        two.iter()
+            .rev()
+            .for_each(|commit| fold.take(&Changes::of(commit, &Home::default()).expect("columns")).expect("taken"));
         stepped = fold.over(Some(&stepped)).expect("on top");
         let at = at * 2 + 2;
         let so_far = tail(&newest_first[40 - at..]);
@@ -83,7 +87,9 @@ fn commits_on_top_of_a_tail_give_what_all_of_them_give() {
 fn the_first_line_of_a_commit_counts() {
     let commit = [add("a", "1"), remove("a"), remove("b"), add("b", ""), add("c", "1"), add("c", "2")];
     let mut cut = TailFold::default();
-    commit.iter().for_each(|action| cut.take(&Changes::of(std::slice::from_ref(action)).expect("one")).expect("taken"));
+    commit.iter().for_each(|action| {
+        cut.take(&Changes::of(std::slice::from_ref(action), &Home::default()).expect("one")).expect("taken")
+    });
     for tail in [tail(&[&commit]), cut.finish().expect("tail")] {
         assert_eq!((paths(tail.adds()), paths(tail.removes())), (vec!["a".into(), "c".into()], vec!["b".into()]));
         let stats = |batch: &FileBatch| (0..batch.len()).all(|row| batch.stats_text(row) == Some("1"));

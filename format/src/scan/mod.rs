@@ -20,7 +20,6 @@ use arrow_schema::SchemaRef;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::action::columnar::FileKind;
 use crate::action::{Add, DeletionVectorDescriptor};
 use crate::error::{Error, Result};
 use crate::expr::{ColumnBounds, Predicate};
@@ -118,7 +117,8 @@ impl ScanFile {
 /// What planning left out, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruning {
-    /// Live files of the table.
+    /// Files of the table that were considered. Those of a checkpoint that statistics rule out are counted without a
+    /// look at whether a later commit ended them.
     pub files_total: u64,
     /// Files to be read.
     pub files_planned: u64,
@@ -128,8 +128,8 @@ pub struct Pruning {
     pub skipped_by_statistics: u64,
     /// Files behind those that fill the limit.
     pub skipped_by_limit: u64,
-    /// Bytes of all live files.
-    pub bytes_total: u64,
+    /// Bytes of all live files; `None` where planning left files out without reading their size and nothing else tells.
+    pub bytes_total: Option<u64>,
     /// Bytes of the files to be read.
     pub bytes_planned: u64,
 }
@@ -211,11 +211,11 @@ impl Snapshot {
         let table = self.scan_table();
         let plan = || async {
             let mut planner = plan::Planner::new(table.clone(), request)?;
-            let mut batches = self.batches(FileKind::Add, &planner.stats_wanted());
+            let mut batches = self.batches(&planner.wanted());
             while let Some(batch) = batches.next().await.transpose()? {
                 planner.take(&batch)?;
             }
-            Ok(planner.finish())
+            planner.finish(self.totals())
         };
         self.with_repair(plan).await
     }

@@ -40,8 +40,8 @@ pub(super) async fn narrow(
 }
 
 /// The predicate's columns that have pages in the file, each once.
-fn leaves(file: StoredFile<'_>, predicate: &Predicate) -> Vec<(ColumnPath, Leaf)> {
-    let mut found: Vec<(ColumnPath, Leaf)> = Vec::new();
+fn leaves<'a>(file: StoredFile<'a>, predicate: &Predicate) -> Vec<(ColumnPath, Leaf<'a>)> {
+    let mut found: Vec<(ColumnPath, Leaf<'a>)> = Vec::new();
     for path in predicate.columns() {
         if !found.iter().any(|(other, _)| other == path)
             && let Some(Place::Leaf(leaf)) = file.place(path)
@@ -74,10 +74,10 @@ fn groups<'a>(file: &'a ParquetFile, rows: &'a [Range<u64>]) -> impl Iterator<It
     all.filter(|(_, group)| rows.iter().any(|range| range.start < group.end && group.start < range.end))
 }
 
-fn wanted(
-    file: StoredFile<'_>,
+fn wanted<'a>(
+    file: StoredFile<'a>,
     predicate: &Predicate,
-    leaves: &[(ColumnPath, Leaf)],
+    leaves: &[(ColumnPath, Leaf<'a>)],
     rows: &[Range<u64>],
 ) -> Vec<Range<u64>> {
     let mut kept = Vec::new();
@@ -111,7 +111,7 @@ struct Pages {
 }
 
 impl Pages {
-    fn new(file: StoredFile<'_>, leaf: Leaf, group: usize) -> Option<Self> {
+    fn new<'a>(file: StoredFile<'a>, leaf: Leaf<'a>, group: usize) -> Option<Self> {
         let metadata = file.file.metadata();
         let (columns, offsets) = (metadata.column_index()?, metadata.offset_index()?);
         let index = columns.get(group)?.get(leaf.leaf)?;

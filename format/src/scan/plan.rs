@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use super::prune::{BatchBounds, PredicateColumns};
+use super::prune::{BatchBounds, PredicateColumns, PredicateSieve};
 use super::shared::Shared;
 use super::summary::Summary;
 use super::{Pruning, ScanFile, ScanPlan, ScanRequest, ScanTable};
-use crate::action::columnar::FileBatch;
+use crate::action::DeletionVectorDescriptor;
+use crate::action::columnar::{FileBatch, Sieve};
 use crate::error::{Error, Result};
 use crate::expr::{Predicate, Verdict, judge};
-use crate::log::checkpoint::StatsWanted;
+use crate::log::checkpoint::{FilesWanted, StatsWanted, Totals};
+use crate::replay::Distinct;
+use crate::snapshot::listed_twice;
 
 impl ScanPlan {
     /// A scan of exactly `files`, without pruning: for a task that was handed its files by a plan made elsewhere.
@@ -22,7 +25,7 @@ impl ScanPlan {
         let pruning = Pruning {
             files_total: files.len() as u64,
             files_planned: files.len() as u64,
-            bytes_total: bytes,
+            bytes_total: Some(bytes),
             bytes_planned: bytes,
             ..Pruning::default()
         };
@@ -35,6 +38,7 @@ pub(super) struct Planner {
     shared: Shared,
     summary: Option<Summary>,
     columns: Option<PredicateColumns>,
+    sieve: Option<Arc<PredicateSieve>>,
     pruning: Pruning,
     files: Vec<ScanFile>,
     /// Rows that the files kept so far hold for sure.
@@ -45,13 +49,19 @@ impl Planner {
     pub(super) fn new(table: ScanTable, request: &ScanRequest) -> Result<Self> {
         let shared = Shared::resolve(table, request)?;
         let columns = shared.predicate.as_ref().map(|predicate| PredicateColumns::new(predicate, &shared));
+        let sieve = shared.predicate.as_ref().map(|predicate| Arc::new(PredicateSieve::new(predicate, &shared)));
         let summary = request.statistics.then(|| Summary::new(&shared));
-        let (pruning, files) = (Pruning::default(), Vec::new());
-        Ok(Self { shared, summary, columns, pruning, files, sure_rows: Some(0) })
+        let (pruning, files) = (Pruning { bytes_total: Some(0), ..Pruning::default() }, Vec::new());
+        Ok(Self { shared, summary, columns, sieve, pruning, files, sure_rows: Some(0) })
     }
 
-    /// What planning reads of the files' statistics.
-    pub(super) fn stats_wanted(&self) -> StatsWanted {
+    /// What planning reads of the files.
+    pub(super) fn wanted(&self) -> FilesWanted {
+        let sieve = self.sieve.clone().map(|sieve| sieve as Arc<dyn Sieve>);
+        FilesWanted { stats: self.stats_wanted(), details: false, sieve, ..FilesWanted::adds() }
+    }
+
+    fn stats_wanted(&self) -> StatsWanted {
         match &self.columns {
             columns if self.summary.is_some() => {
                 let pruned_by = columns.iter().flat_map(PredicateColumns::physical_paths);
@@ -66,11 +76,11 @@ impl Planner {
     /// Takes some of the live files.
     pub(super) fn take(&mut self, batch: &FileBatch) -> Result<()> {
         self.pruning.files_total += batch.len() as u64;
-        let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch));
+        let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch)).transpose()?;
         let mut planned = Vec::new();
         for row in 0..batch.len() {
             let size_bytes = file_size(batch, row)?;
-            self.pruning.bytes_total = self.pruning.bytes_total.saturating_add(size_bytes);
+            self.pruning.bytes_total = self.pruning.bytes_total.map(|bytes| bytes.saturating_add(size_bytes));
             if let (Some(predicate), Some(bounds)) = (&self.shared.predicate, &bounds) {
                 match skip(predicate, bounds, row) {
                     Some(Reason::Partition) => self.pruning.skipped_by_partition += 1,
@@ -111,11 +121,30 @@ impl Planner {
         }
     }
 
-    pub(super) fn finish(mut self) -> ScanPlan {
+    /// The plan. `totals` are those of the version, where they are known.
+    ///
+    /// # Errors
+    /// `Corrupt` for a file that is listed twice (CHK-4).
+    pub(super) fn finish(mut self, totals: Option<Totals>) -> Result<ScanPlan> {
+        let mut distinct = Distinct::new(self.shared.table.root.home());
+        for file in &self.files {
+            let vector = file.deletion_vector.as_ref().map(DeletionVectorDescriptor::unique_id);
+            distinct.push(&file.path, vector.as_deref());
+        }
+        if let Some((at, _)) = distinct.repeated() {
+            return Err(listed_twice(&self.files[at].path));
+        }
+        let unseen = self.sieve.as_ref().map_or(0, |sieve| sieve.files_left_out());
+        self.pruning.skipped_by_statistics += unseen;
+        self.pruning.files_total += unseen;
+        self.pruning.bytes_total = match totals {
+            Some(totals) => Some(totals.size_bytes),
+            None => self.pruning.bytes_total.filter(|_| unseen == 0),
+        };
         self.pruning.files_planned = self.files.len() as u64;
         self.pruning.bytes_planned = self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
         let bounds = Arc::new(self.summary.map(Summary::finish).unwrap_or_default());
-        ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning, bounds }
+        Ok(ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning, bounds })
     }
 }
 

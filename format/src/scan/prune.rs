@@ -1,15 +1,22 @@
 //! What a file's partition values and statistics say of the columns in a predicate.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_buffer::BooleanBuffer;
 
 use super::shared::Shared;
-use crate::action::columnar::{FileBatch, ParsedColumn};
-use crate::action::{partition_value, stats};
-use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate};
+use crate::action::columnar::{
+    FactColumns, Facts, FileBatch, ParsedColumn, ParsedStats, Sieve, StatsColumn, StatsShape,
+};
+use crate::action::partition_value;
+use crate::error::Result;
+use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, possible};
 use crate::schema::mapping::physical_path;
 use crate::schema::{DataType, PrimitiveType, StructType, widening};
 
 /// One column of a predicate, found in the table.
+#[derive(Clone, Debug)]
 pub(super) struct Column {
     /// Names as partition values and statistics spell them.
     pub(super) physical: ColumnPath,
@@ -20,6 +27,7 @@ pub(super) struct Column {
 }
 
 /// The columns of a predicate that bounds can exist for.
+#[derive(Clone, Debug)]
 pub(super) struct PredicateColumns {
     found: HashMap<ColumnPath, Column>,
     only_partitions: bool,
@@ -52,6 +60,11 @@ impl PredicateColumns {
         self.found.values().filter(|column| !column.is_partition).map(|column| column.physical.0.clone()).collect()
     }
 
+    fn stats_columns(&self) -> Vec<StatsColumn> {
+        let of_data = self.found.values().filter(|column| !column.is_partition);
+        of_data.map(|column| StatsColumn { path: column.physical.clone(), bounds: Some(column.primitive) }).collect()
+    }
+
     pub(super) fn get(&self, path: &ColumnPath) -> Option<&Column> {
         self.found.get(path)
     }
@@ -68,21 +81,75 @@ fn locate(schema: &StructType, path: &[String]) -> Option<(PrimitiveType, bool)>
     }
 }
 
+/// Tells files of a checkpoint that a predicate rules out from the few columns that it names.
+#[derive(Debug)]
+pub(super) struct PredicateSieve {
+    predicate: Predicate,
+    columns: PredicateColumns,
+    looks_at: FactColumns,
+    left_out: AtomicU64,
+}
+
+impl PredicateSieve {
+    pub(super) fn new(predicate: &Predicate, shared: &Shared) -> Self {
+        let columns = PredicateColumns::new(predicate, shared);
+        let partitions = columns.found.values().filter(|column| column.is_partition);
+        let looks_at = FactColumns {
+            stats: StatsShape::new(columns.stats_columns(), predicate.asks_for_nulls()),
+            partitions: partitions.map(|column| column.physical.0[0].clone()).collect(),
+        };
+        Self { predicate: predicate.clone(), columns, looks_at, left_out: AtomicU64::new(0) }
+    }
+}
+
+impl Sieve for PredicateSieve {
+    fn looks_at(&self) -> &FactColumns {
+        &self.looks_at
+    }
+
+    fn wanted(&self, facts: &Facts) -> BooleanBuffer {
+        let bounds = |path: &ColumnPath| {
+            let column = self.columns.get(path)?;
+            match (column.is_partition, column.primitive) {
+                // The forms of other types are many, and the text in the log has the last word.
+                (true, PrimitiveType::String | PrimitiveType::Long | PrimitiveType::Integer | PrimitiveType::Date) => {
+                    facts.partition(&column.physical.0[0])
+                }
+                (true, _) => None,
+                (false, _) if column.was_float => None,
+                (false, primitive) => facts.bounds(&column.physical.0, primitive),
+            }
+        };
+        possible(&self.predicate, facts.len(), &bounds)
+    }
+
+    fn left_out(&self, files: u64) {
+        self.left_out.fetch_add(files, Ordering::Relaxed);
+    }
+
+    fn files_left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+}
+
 /// Where the bounds of the files in one batch are found.
 pub(super) struct BatchBounds<'a> {
     columns: &'a PredicateColumns,
     batch: &'a FileBatch,
-    /// Statistics that the batch holds as columns, one per column of the predicate.
+    stats: Option<ParsedStats>,
+    /// Those of each column of the predicate.
     parsed: HashMap<&'a ColumnPath, ParsedColumn>,
 }
 
 impl<'a> BatchBounds<'a> {
-    pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Self {
-        let parsed = batch.parsed_stats().map(|stats| {
-            let of_data = columns.found.iter().filter(|(_, column)| !column.is_partition);
-            of_data.map(|(path, column)| (path, stats.column(&column.physical, column.primitive))).collect()
-        });
-        Self { columns, batch, parsed: parsed.unwrap_or_default() }
+    /// # Errors
+    /// `Internal` when statistics can't be held as columns.
+    pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Result<Self> {
+        let stats = batch.stats_of(&StatsShape::new(columns.stats_columns(), true))?;
+        let of_data = || columns.found.iter().filter(|(_, column)| !column.is_partition);
+        let column = |stats: &ParsedStats, column: &Column| stats.column(&column.physical, column.primitive);
+        let parsed = stats.as_ref().map(|stats| of_data().map(|(path, found)| (path, column(stats, found))).collect());
+        Ok(Self { columns, batch, stats, parsed: parsed.unwrap_or_default() })
     }
 
     /// Whether every column of the predicate is a partition column.
@@ -92,33 +159,22 @@ impl<'a> BatchBounds<'a> {
 
     /// What the partition values alone say of a file.
     pub(super) fn by_partition(&self, row: usize) -> FileBounds<'_> {
-        FileBounds { batch: self, row, stats: Stats::None }
+        FileBounds { batch: self, row, stats: None }
     }
 
     /// What the statistics say beside them; `None` when the file has none.
     pub(super) fn by_statistics(&self, row: usize) -> Option<FileBounds<'_>> {
-        let stats = match (self.batch.stats_text(row), self.batch.parsed_stats()) {
-            (Some(text), _) => Stats::Text(stats::Stats::parse(text)?),
-            (None, Some(parsed)) => Stats::Columns(parsed.num_records(row)),
-            (None, None) => return None,
-        };
-        Some(FileBounds { batch: self, row, stats })
+        let stats = self.stats.as_ref().filter(|stats| stats.has(row))?;
+        Some(FileBounds { batch: self, row, stats: Some(stats.num_records(row)) })
     }
-}
-
-/// The statistics of one file, in the form in which the log has them.
-enum Stats {
-    None,
-    Text(stats::Stats),
-    /// In columns, with the file's row count.
-    Columns(Option<i64>),
 }
 
 /// Bounds of one file.
 pub(super) struct FileBounds<'a> {
     batch: &'a BatchBounds<'a>,
     row: usize,
-    stats: Stats,
+    /// The file's row count, where statistics are looked at.
+    stats: Option<Option<i64>>,
 }
 
 impl BoundsSource for FileBounds<'_> {
@@ -128,11 +184,7 @@ impl BoundsSource for FileBounds<'_> {
             let text = self.batch.batch.partition_text(self.row, &column.physical.0[0]);
             return partition_value::parse(text, &column.primitive).ok().map(ColumnBounds::constant);
         }
-        let bounds = match &self.stats {
-            Stats::None => return None,
-            Stats::Text(stats) => stats.bounds(&column.physical, &column.primitive),
-            Stats::Columns(num_records) => self.batch.parsed.get(path)?.bounds(self.row, *num_records),
-        };
+        let bounds = self.batch.parsed.get(path)?.bounds(self.row, self.stats?);
         Some(if column.was_float { bounds.of_narrower_floats() } else { bounds })
     }
 }

@@ -22,8 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::parquet::{ParquetFile, ReadColumns};
 use crate::store::read_deletion_vector;
 
-/// Batches of a file that wait for the consumer.
-const WAITING_BATCHES: usize = 4;
+/// Batches of a file that wait for the consumer, at most: their bytes are what is limited.
+const WAITING_BATCHES: usize = 256;
 
 /// How files are read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,8 +37,8 @@ impl BoundsSource for GroupBounds<'_> {
     }
 }
 
-impl GroupBounds<'_> {
-    fn of_leaf(&self, leaf: Leaf) -> Option<ColumnBounds> {
+impl<'a> GroupBounds<'a> {
+    fn of_leaf(&self, leaf: Leaf<'a>) -> Option<ColumnBounds> {
         let statistics = self.group.column(leaf.leaf).statistics()?;
         let null_count = statistics.null_count_opt().and_then(|count| i64::try_from(count).ok());
         let mut bounds = ColumnBounds { min: None, max: None, null_count, num_records: Some(self.group.num_rows()) };

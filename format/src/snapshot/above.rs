@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::action::Action;
 use crate::error::Result;
-use crate::log::{FilesWanted, Part, read_parts, stream_parts};
+use crate::log::{FileLines, Part, read_parts, stream_parts};
 use crate::replay::{Changes, Tail, TailFold};
 use crate::store::{ObjectInfo, TableRoot};
 
@@ -57,9 +57,9 @@ impl Piece {
     }
 
     /// What it says: at once what is small, the rest as it is read.
-    async fn changes(self, root: TableRoot, files: FilesWanted) -> Result<BoxStream<'static, Result<Changes>>> {
+    async fn changes(self, root: TableRoot, files: FileLines) -> Result<BoxStream<'static, Result<Changes>>> {
         let whole = match self {
-            Self::Actions(actions) => vec![Changes::of(&actions)?],
+            Self::Actions(actions) => vec![Changes::of(&actions, &root.home())?],
             Self::Read(changes) => changes.to_vec(),
             Self::Listed(version, object) if object.size_bytes > SMALL_BYTES => {
                 let parts = stream_parts(&root, &object.path, version, files);
@@ -96,11 +96,11 @@ impl Above {
         if to_read <= KEPT_BYTES || self.under.is_some() || self.tail.initialized() {
             return Ok(Newer::Kept(self.tail(root).await?));
         }
-        let files = if stats { FilesWanted::WithStats } else { FilesWanted::Bare };
+        let files = if stats { FileLines::WithStats } else { FileLines::Bare };
         Ok(Newer::Streamed(self.changes(root, files)))
     }
 
-    fn changes(&self, root: &TableRoot, files: FilesWanted) -> BoxStream<'static, Result<Changes>> {
+    fn changes(&self, root: &TableRoot, files: FileLines) -> BoxStream<'static, Result<Changes>> {
         let pieces: Vec<_> =
             self.commits.iter().rev().cloned().map(|piece| piece.changes(root.clone(), files)).collect();
         stream::iter(pieces).buffered(CONCURRENT_COMMITS).try_flatten().boxed()
@@ -112,8 +112,8 @@ impl Above {
     /// `Corrupt` for a damaged commit, the store's own.
     pub(super) async fn tail(&self, root: &TableRoot) -> Result<Arc<Tail>> {
         let fold = || async {
-            let mut fold = TailFold::default();
-            let mut changes = self.changes(root, FilesWanted::WithStats);
+            let mut fold = TailFold::new(root.home());
+            let mut changes = self.changes(root, FileLines::WithStats);
             while let Some(changes) = changes.try_next().await? {
                 fold.take(&changes)?;
             }

@@ -14,8 +14,8 @@ use crate::clock::ClockRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::checkpoint::{Totals, read_head, read_hint};
 use crate::log::{
-    Checksum, CommitRecord, FilesWanted, LogFile, LogPath, LogSegment, TailFile, Timekeeping, empty_commit,
-    in_commit_ms, list_log, read_checksum, read_commit, read_commit_info, stream_parts,
+    Checksum, CommitRecord, FileLines, LogFile, LogPath, LogSegment, TailFile, Timekeeping, empty_commit, in_commit_ms,
+    list_log, read_checksum, read_commit, read_commit_info, stream_parts,
 };
 use crate::planted::{Defect, planted};
 use crate::replay::{FileTally, Header, HeaderFold};
@@ -111,7 +111,9 @@ impl Snapshot {
         let timestamp_ms = segment_time_ms(root, segment, &tail, checksum.as_ref(), &header).await?;
         let totals = checksum.and_then(|known| known.totals_with(&tail));
         let base = match &segment.checkpoint {
-            Some((version, parts)) => Base::checkpoint(root.clone(), *version, parts.clone(), head),
+            Some((version, parts)) => {
+                Base::checkpoint(root.clone(), *version, parts.clone(), head).telling(segment.told_files)
+            }
             None => Base::default(),
         };
         let pieces = tail.into_iter().map(|piece| piece.piece).collect();
@@ -259,7 +261,7 @@ async fn read_tail(root: &TableRoot, tail: &[TailFile], from: Option<u64>) -> Re
                 return Ok(TailPiece { to, modified_ms, actions: Vec::new(), tally: None, piece });
             }
             let _turn = if object.size_bytes > HELD_BYTES { large.acquire().await.ok() } else { None };
-            let files = if held { FilesWanted::WithStats } else { FilesWanted::Skipped };
+            let files = if held { FileLines::WithStats } else { FileLines::Skipped };
             let mut parts = stream_parts(root, &object.path, to, files);
             let (mut actions, mut changes, mut tally) = (Vec::new(), Vec::new(), FileTally::default());
             while let Some(part) = parts.try_next().await? {

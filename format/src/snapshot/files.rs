@@ -8,14 +8,19 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Snapshot;
 use super::above::Newer;
-use super::base::Listed;
+use super::base::{Listed, MISCOUNT_HINT, counted};
 use super::build::is_damage;
 use crate::action::columnar::{FileBatch, FileKind};
 use crate::action::{Add, Remove};
 use crate::error::{Error, Result};
 use crate::log::LogSegment;
-use crate::log::checkpoint::{StatsWanted, Totals};
-use crate::replay::{Changes, TailFold};
+use crate::log::checkpoint::{FilesWanted, StatsWanted, Totals};
+use crate::replay::{Changes, Distinct, Home, TailFold};
+
+/// A file that a checkpoint lists twice: its rows would be read twice, and what else is wrong can't be told.
+pub(crate) fn listed_twice(path: &str) -> Error {
+    Error::corrupt("a checkpoint lists a file twice (CHK-4)").with_object(path).with_hint(MISCOUNT_HINT)
+}
 
 /// The live files of one version of a table, column by column.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +89,7 @@ pub struct FilesTotal {
 /// The files of one kind in what commits say, newest first, and in what is older than all of them.
 fn reconciled(
     kind: FileKind,
+    home: Home,
     newer: BoxStream<'static, Result<Changes>>,
     older: BoxStream<'static, Result<FileBatch>>,
 ) -> BoxStream<'static, Result<FileBatch>> {
@@ -91,7 +97,7 @@ fn reconciled(
         Newer(Changes),
         Older(FileBatch),
     }
-    let mut fold = TailFold::default();
+    let mut fold = TailFold::new(home);
     let said = newer.map_ok(Said::Newer).chain(older.map_ok(Said::Older));
     let left = said.map(move |said| {
         let batches = match said? {
@@ -113,8 +119,20 @@ impl Snapshot {
     /// As [`Snapshot::load`]: they are read when they are first asked for.
     pub async fn files(&self) -> Result<Arc<Files>> {
         let read = || async {
-            let batches = || self.batches(FileKind::Add, &StatsWanted::All).try_collect();
-            let batches = self.with_repair(batches).await?;
+            let batches = || self.batches(&FilesWanted::adds()).try_collect();
+            let distinct = || async {
+                let batches: Vec<FileBatch> = batches().await?;
+                let mut files = Distinct::new(self.root.home());
+                let mut rows = batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| (batch, row)));
+                if self.base.is_doubtful() {
+                    rows.clone().for_each(|(batch, row)| files.push(batch.path(row), batch.vector_id(row).as_deref()));
+                }
+                match files.repeated() {
+                    Some((at, _)) => Err(listed_twice(rows.nth(at).map_or("", |(batch, row)| batch.path(row)))),
+                    None => Ok(batches),
+                }
+            };
+            let batches = self.with_repair(distinct).await?;
             Ok(Arc::new(Files { batches }))
         };
         self.files.get_or_try_init(read).await.cloned()
@@ -127,7 +145,7 @@ impl Snapshot {
     pub async fn files_total(&self) -> Result<FilesTotal> {
         let count = || async {
             let mut total = FilesTotal { num_files: 0, size_bytes: 0, num_rows: Some(0) };
-            let mut batches = self.batches(FileKind::Add, &StatsWanted::Columns(Vec::new()));
+            let mut batches = self.batches(&FilesWanted::adds().with_stats(StatsWanted::Columns(Vec::new())));
             while let Some(batch) = batches.try_next().await? {
                 total.num_files += batch.len() as u64;
                 for row in 0..batch.len() {
@@ -146,7 +164,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::files`].
     pub async fn tombstones(&self) -> Result<Vec<Arc<Remove>>> {
-        let batches = || self.batches(FileKind::Remove, &StatsWanted::None).try_collect();
+        let batches = || self.batches(&FilesWanted::removes()).try_collect();
         let batches: Vec<FileBatch> = self.with_repair(batches).await?;
         let removes = |batch: &FileBatch| (0..batch.len()).map(|row| Arc::new(batch.remove(row))).collect::<Vec<_>>();
         Ok(batches.iter().flat_map(removes).collect())
@@ -163,10 +181,11 @@ impl Snapshot {
     /// # Errors
     /// Each item can fail, and the stream ends there. A failure for which [`is_damage`] holds may be one of the
     /// checkpoint: [`Snapshot::with_repair`] gets round it.
-    pub(crate) fn batches(&self, kind: FileKind, stats: &StatsWanted) -> BoxStream<'static, Result<FileBatch>> {
+    pub(crate) fn batches(&self, wanted: &FilesWanted) -> BoxStream<'static, Result<FileBatch>> {
+        let kind = wanted.kind;
         let (root, above) = (self.root.clone(), Arc::clone(&self.above));
-        let older = self.base.batches(kind, stats);
-        let with_stats = kind == FileKind::Add && *stats != StatsWanted::None;
+        let older = self.base.batches(wanted);
+        let with_stats = kind == FileKind::Add && wanted.stats != StatsWanted::None;
         let opened = async move {
             Ok::<_, Error>(match above.newer(&root, with_stats).await? {
                 Newer::Kept(tail) => {
@@ -178,11 +197,23 @@ impl Snapshot {
                     let surviving = older.map(move |batch| tail.surviving(&batch?));
                     stream::iter(newer).chain(surviving).boxed()
                 }
-                Newer::Streamed(changes) => reconciled(kind, changes, older),
+                Newer::Streamed(changes) => reconciled(kind, root.home(), changes, older),
             })
         };
+        // What a sieve leaves out of the checkpoint a commit may have ended: then the sum proves nothing.
+        let counts = kind == FileKind::Add && wanted.sieve.is_none() && self.base.is_doubtful();
+        let told = self.totals.filter(|_| counts);
+        let (version, name) = (self.version, self.root.display());
+        let miscount = move |found: u64, told: u64| {
+            let message = format!("the log lists {found} files at version {version}, its checksum says {told} (CHK-4)");
+            Error::corrupt(message).with_object(name.clone()).with_hint(MISCOUNT_HINT)
+        };
         let full = |batch: &Result<FileBatch>| std::future::ready(batch.as_ref().map_or(true, |b| !b.is_empty()));
-        stream::once(opened).try_flatten().filter(full).boxed()
+        let files = stream::once(opened).try_flatten().filter(full).boxed();
+        match told {
+            Some(Totals { num_files, .. }) => counted(files, num_files, None, move |found| miscount(found, num_files)),
+            None => files,
+        }
     }
 
     /// What `read` makes of the files. When the checkpoint turns out to be damaged, the files are found without it, from
@@ -218,8 +249,8 @@ impl Snapshot {
         for segment in candidates.into_iter().filter(other) {
             match Self::of_segment(&self.root, &segment, &self.clock).await {
                 Ok(found) => {
-                    let adds = found.batches(FileKind::Add, &StatsWanted::All).try_collect().await;
-                    let removes = found.batches(FileKind::Remove, &StatsWanted::None).try_collect().await;
+                    let adds = found.batches(&FilesWanted::adds()).try_collect().await;
+                    let removes = found.batches(&FilesWanted::removes()).try_collect().await;
                     match (adds, removes) {
                         (Ok(adds), Ok(removes)) => return Ok(Listed { adds, removes }),
                         (Err(error), _) | (_, Err(error)) => failed = error,

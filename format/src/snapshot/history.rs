@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::Snapshot;
 use crate::action::{Action, CommitInfo};
 use crate::error::{Error, Result};
-use crate::log::{FilesWanted, LogPath, list_log, stream_parts};
+use crate::log::{FileLines, LogPath, list_log, stream_parts};
 use crate::replay::FileTally;
 use crate::store::ObjectInfo;
 
@@ -49,7 +49,7 @@ pub async fn history(snapshot: &Snapshot, limit: usize) -> Result<Vec<HistoryEnt
     let start = commits.len().saturating_sub(limit.saturating_add(1));
     let read = |(version, object): (u64, ObjectInfo)| async move {
         let (mut actions, mut tally) = (Vec::new(), FileTally::default());
-        let mut parts = stream_parts(root, &object.path, version, FilesWanted::Bare);
+        let mut parts = stream_parts(root, &object.path, version, FileLines::Bare);
         while let Some(part) = parts.try_next().await? {
             tally = tally.and(part.changes.tally());
             actions.extend(part.actions);

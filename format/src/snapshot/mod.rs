@@ -15,17 +15,17 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use crate::log::checkpoint::Totals;
+pub(crate) use files::listed_twice;
 pub use files::{Files, FilesTotal};
 pub use history::{HistoryEntry, history};
 
 use above::Above;
 use base::Base;
 
-use crate::action::columnar::FileKind;
 use crate::action::{Action, DomainMetadata, Metadata, Protocol, Txn};
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
-use crate::log::checkpoint::{self, Layout, StatsWanted};
+use crate::log::checkpoint::{self, FilesWanted, Layout};
 use crate::log::{Checksum, Timekeeping, write_checksum};
 use crate::planted::{Defect, planted};
 use crate::protocol::{Rules, TableProperties, check_read, check_schema, check_write, column_mapping, is_supported};
@@ -253,7 +253,7 @@ impl Snapshot {
         let expired_before_ms = self.clock.now_ms().saturating_sub(self.properties.deleted_file_retention_ms);
         let few = self.totals.is_some_and(|totals| totals.num_files < FEW_FILES);
         let write = || async {
-            let removes = self.batches(FileKind::Remove, &StatsWanted::None).map(move |batch| {
+            let removes = self.batches(&FilesWanted::removes()).map(move |batch| {
                 let batch = batch?;
                 let kept: Vec<bool> = (0..batch.len())
                     .map(|row| batch.deletion_timestamp(row).unwrap_or(0) > expired_before_ms)
@@ -261,11 +261,11 @@ impl Snapshot {
                     .collect();
                 batch.filtered(|row| kept[row])
             });
-            let mut adds = self.batches(FileKind::Add, &StatsWanted::All);
+            let mut adds = self.batches(&FilesWanted::adds());
             if planted(Defect::RevivingCheckpoint) && self.base.version().is_some() {
                 let tail = self.above.tail(&self.root).await?;
                 let newer = futures::stream::iter(tail.adds().to_vec()).map(Ok);
-                adds = newer.chain(self.base.batches(FileKind::Add, &StatsWanted::All)).boxed();
+                adds = newer.chain(self.base.batches(&FilesWanted::adds())).boxed();
             }
             let files = checkpoint::Files { adds, removes: removes.boxed(), few };
             let clock = self.clock.as_ref();

@@ -1,5 +1,6 @@
 //! The bytes of a table: where its root is, how objects are read, and how they are made to last.
 
+mod copy;
 mod deletion_vectors;
 mod local;
 mod options;

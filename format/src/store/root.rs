@@ -15,6 +15,7 @@ use super::options::StoreOptions;
 use super::{local, remote};
 use crate::action::partition_value::decode_path;
 use crate::error::{Error, Result};
+use crate::replay::Home;
 
 /// Where one table lives. Cheap to clone.
 #[derive(Clone)]
@@ -229,6 +230,21 @@ impl TableRoot {
             .map_err(|e| Error::corrupt("a path in the log leaves the table").with_object(log_path).with_source(e))
     }
 
+    /// What absolute paths in the log begin with when they mean files below the root.
+    pub fn home(&self) -> Home {
+        let prefix = self.prefix.as_ref();
+        if self.local {
+            return Home::new(vec![format!("/{prefix}/")]);
+        }
+        let Ok(root) = decode_path(self.url.as_str()) else { return Home::default() };
+        let root = format!("{}/", root.trim_end_matches('/'));
+        let bucket = ["s3a://", "s3://"].iter().find_map(|scheme| root.strip_prefix(scheme));
+        match bucket {
+            Some(bucket) => Home::new(vec![format!("s3://{bucket}"), format!("s3a://{bucket}")]),
+            None => Home::new(vec![root]),
+        }
+    }
+
     /// The part of an absolute path or URL below the root.
     fn relative_of<'a>(&self, absolute: &'a str) -> Option<&'a str> {
         if self.local {
@@ -310,20 +326,6 @@ impl TableRoot {
             .await
             .map_err(|e| Error::internal("a sync was cut short").with_source(e))?
             .map_err(|e| Error::from(e).with_object(self.name_of(path)))
-    }
-
-    /// Copies an object to a free name, where the store can, without its bytes passing through here. The copy is as young
-    /// as it is.
-    pub async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
-        let named = |e: Error| e.with_object(self.name_of(from));
-        let (Some(source), Some(target)) = (self.local_file(from), self.local_file(to)) else {
-            return self.store.copy(from, to).await.map_err(|e| named(e.into()));
-        };
-        tokio::task::spawn_blocking(move || local::copy_file(&source, &target))
-            .await
-            .map_err(|e| Error::internal("a copy was cut short").with_source(e))?
-            .map_err(|e| named(e.into()))?;
-        self.make_durable(to).await.map_err(named)
     }
 
     /// Removes an object; one that is not there is fine.

@@ -110,11 +110,13 @@ fn gave_up(root: &TableRoot, attempts: u32) -> Error {
 
 /// The table after `winner`, if `staged` may follow it (COM-6).
 fn past(before: &Snapshot, staged: &Staged, winner: CommitRecord) -> Result<Snapshot> {
+    let home = before.root().home();
     let ground = conflict::Ground {
         protocol: before.protocol(),
         metadata: before.metadata(),
         schema: before.schema(),
         isolation: before.properties().isolation_level,
+        home: &home,
     };
     let mine = Mine { actions: &staged.actions, reads: &staged.reads };
     conflict::check(mine, ground, winner.version, &winner.actions)?;

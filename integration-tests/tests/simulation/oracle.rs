@@ -8,7 +8,7 @@ use futures::StreamExt;
 use lake_format::action::Action;
 use lake_format::action::columnar::FileKind;
 use lake_format::log::LogPath;
-use lake_format::log::checkpoint::{StatsWanted, read_head, stream_files};
+use lake_format::log::checkpoint::{FilesWanted, StatsWanted, read_head, stream_files};
 use lake_format::operation::{Settlement, settle};
 use lake_format::store::ObjectInfo;
 use lake_format::{At, ClockRef, Snapshot, TableRoot};
@@ -445,8 +445,9 @@ impl Judge<'_> {
             }
         }
         for source in &head.sources {
-            for kind in [FileKind::Add, FileKind::Remove] {
-                let mut batches = stream_files(&self.truth, source, kind, &StatsWanted::None);
+            for wanted in [FilesWanted::adds(), FilesWanted::removes()] {
+                let kind = wanted.kind;
+                let mut batches = stream_files(&self.truth, source, &wanted.with_stats(StatsWanted::None));
                 while let Some(batch) = batches.next().await.transpose()? {
                     for row in 0..batch.len() {
                         let vector = match kind {

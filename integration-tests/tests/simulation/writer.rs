@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use lake_format::action::{Action, Add, DeletionVectorDescriptor, DomainMetadata, Remove, Txn};
 use lake_format::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use lake_format::operation::{self, AppendOptions, OverwriteOptions, Unchanged, settle};
+use lake_format::replay::Home;
 use lake_format::transaction::{Base, Operation, Outcome, ReadSet, Reads, Staged, transact};
 use lake_format::{At, Error, ErrorKind, Input, Snapshot, WriteOutcome};
 use lake_testkit::SplitMix64;
@@ -218,6 +219,7 @@ impl Writer {
         let partition = self.rng.below(PARTITIONS);
         let inside: Vec<&Arc<Add>> = files.iter().filter(|add| partition_of(add) == Some(partition)).collect();
         let here = i64::try_from(partition).unwrap_or(0);
+        let home = snapshot.root().home();
         let of_partition = || {
             let set = ReadSet::default().matching(Predicate::Compare {
                 column: ColumnPath::top("p"),
@@ -225,7 +227,7 @@ impl Writer {
                 value: Scalar::Long(here),
             });
             inside.iter().fold(set, |mut set, add| {
-                set.file(add);
+                set.file(add, &home);
                 set
             })
         };
@@ -291,7 +293,8 @@ impl Writer {
             return None;
         }
         let mut set = ReadSet::default();
-        set.file(add);
+        // The simulation's writers spell paths one way.
+        set.file(add, &Home::default());
         self.files += 1;
         let vector = DeletionVectorDescriptor {
             storage_type: "u".to_owned(),

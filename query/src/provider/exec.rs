@@ -75,7 +75,8 @@ impl LakeScanExec {
         if pruning.skipped_by_limit > 0 {
             facts.push(("skipped by limit", pruning.skipped_by_limit.to_string()));
         }
-        facts.push(("bytes", format!("{} of {}", pruning.bytes_planned, pruning.bytes_total)));
+        let bytes_total = pruning.bytes_total.map_or_else(String::new, |bytes| format!(" of {bytes}"));
+        facts.push(("bytes", format!("{}{bytes_total}", pruning.bytes_planned)));
         let names: Vec<&str> = self.plan.arrow_schema().fields().iter().map(|field| field.name().as_str()).collect();
         facts.push(("columns", format!("[{}]", names.join(", "))));
         if let Some(predicate) = self.plan.predicate() {

@@ -6,6 +6,7 @@ mod convert;
 mod csv;
 mod fetch;
 mod files;
+mod floor;
 mod infer;
 mod ipc;
 mod json;
@@ -34,6 +35,7 @@ use crate::output::{bytes, count, duration};
 use aside::Skipped;
 use fetch::Access;
 use files::{InputFormat, SourceFile, expand};
+use floor::Floored;
 use read::{Reading, input};
 use survey::{Survey, TextOptions, survey};
 
@@ -53,9 +55,10 @@ use survey::{Survey, TextOptions, survey};
 The table is created when it is not there. A file is a path, a pattern (* ? [a-z] **), a
 directory, a URL (file, s3, gs, az, http, https) or - for standard input; CSV and JSON lines may
 be compressed (.gz, .zst). Types of CSV and JSON come from the table, from --schema, or else from
-the first rows of every file. Times without a zone are taken as UTC. All files become one commit:
-when a row can't be read, nothing is written, unless --bad-rows says otherwise. Memory stays
-within --memory however large the files are."
+the first rows of every file. Times without a zone are taken as UTC, and times finer than a
+microsecond are floored and counted. All files become one commit: when a row can't be read,
+nothing is written, unless --bad-rows says otherwise. Memory stays within --memory however large
+the files are."
 )]
 pub struct Args {
     /// Files, patterns, directories and URLs, or - for standard input; without --into the first one is the table
@@ -319,13 +322,14 @@ async fn import_once(
         BadRows::Aside(path) => Skipped::into_file(path)?,
         _ => Skipped::default(),
     };
-    let progress = context.output().progress("import", counts.bytes);
+    let (progress, floored) = (context.output().progress("import", counts.bytes), Floored::default());
     let reading = Reading {
         options,
         columns: plan.columns.clone(),
         required: plan.required(),
         inferred: plan.inferred,
         skipped: skipped.clone(),
+        floored: floored.clone(),
         progress: progress.clone(),
     };
     let rows = first_rows(input(survey.files, reading)?).await;
@@ -341,6 +345,10 @@ async fn import_once(
     progress.finish();
     let report = written?.map(|outcome| report::settled(outcome, &reference.to_string())).transpose()?;
     skipped.finish()?;
+    if report.is_some() && floored.count() > 0 {
+        let times = count(floored.count(), "time");
+        context.output().warn(format_args!("{times} finer than a microsecond: the digits below were cut (floored)"));
+    }
     let (rows_left_out, problems) = skipped.told();
     if rows_left_out > 0 {
         context.output().warn(format_args!("{} could not be read and left out", count(rows_left_out, "row")));

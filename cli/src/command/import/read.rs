@@ -21,6 +21,7 @@ use super::avro::AvroFile;
 use super::convert::{Misfit, convert, text_field};
 use super::csv::{CsvReader, Record, Trouble};
 use super::files::InputFormat;
+use super::floor::Floored;
 use super::ipc::ArrowFile;
 use super::json::{Lines, check_line};
 use super::survey::{Surveyed, TextOptions, as_input, csv_names, instants, open_parquet};
@@ -45,6 +46,8 @@ pub struct Reading {
     pub inferred: bool,
     /// Where rows that are left out are counted.
     pub skipped: Skipped,
+    /// Where times that lose digits are counted.
+    pub floored: Floored,
     /// Told of bytes and rows.
     pub progress: Progress,
 }
@@ -118,6 +121,7 @@ fn read_typed(
     mut next: impl FnMut() -> Result<Option<RecordBatch>>,
 ) -> Result<()> {
     while let Some(batch) = next()? {
+        batch.columns().iter().for_each(|column| reading.floored.look(column));
         let batch = renamed(&batch, &reading.options, &[])?;
         let batch = conform(&batch, &reading.columns).map_err(|error| error.with_object(file.file.name.clone()))?;
         reading.progress.rows(batch.num_rows() as u64);
@@ -141,6 +145,7 @@ async fn read_parquet(file: &Surveyed, reading: &Arc<Reading>, sender: &Sender) 
     let each = {
         let reading = Arc::clone(reading);
         Arc::new(move |batch: RecordBatch| {
+            batch.columns().iter().for_each(|column| reading.floored.look(column));
             let batch = renamed(&batch, &reading.options, &instants)?;
             conform(&batch, &reading.columns).map_err(|error| error.with_object(name.clone()))
         })
@@ -223,6 +228,9 @@ impl Rows<'_> {
         let mut misfits = Vec::new();
         let mut columns = Vec::with_capacity(text.len());
         for (array, field) in text.iter().zip(&self.fields) {
+            if matches!(field.data_type(), ArrowType::Timestamp(..)) {
+                self.reading.floored.look_at_text(array);
+            }
             let column = convert(array, field.data_type(), field.name(), &mut misfits)?;
             self.find_nulls(column.as_ref(), field, &mut misfits);
             columns.push(column);

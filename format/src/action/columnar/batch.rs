@@ -16,6 +16,7 @@ use super::encode::{internal, structure, text};
 use super::fields::{add_fields, remove_fields};
 use super::parsed::ParsedStats;
 use super::rows::FileRows;
+use super::stats_text::StatsShape;
 use crate::action::line::FileLine;
 use crate::error::{Error, Result};
 
@@ -208,6 +209,17 @@ impl FileBatch {
     /// Statistics as columns, where a checkpoint has them so.
     pub fn parsed_stats(&self) -> Option<&ParsedStats> {
         self.parsed.as_ref()
+    }
+
+    /// Statistics as columns, at least those of `shape`; `None` when there are none.
+    ///
+    /// # Errors
+    /// `Internal` when they can't be held as columns.
+    pub fn stats_of(&self, shape: &StatsShape) -> Result<Option<ParsedStats>> {
+        match (&self.columns.stats.0, &self.parsed) {
+            (Some(texts), _) if texts.null_count() < texts.len() => shape.read(texts).map(Some),
+            (_, parsed) => Ok(parsed.clone()),
+        }
     }
 
     /// Statistics as JSON, from whichever form there is.

@@ -4,8 +4,11 @@ mod batch;
 mod decode;
 mod encode;
 mod fields;
+mod json_walk;
 mod parsed;
 mod rows;
+mod sieve;
+mod stats_text;
 
 pub use batch::{FileBatch, FileKind};
 pub use decode::decode_small;
@@ -16,3 +19,5 @@ pub(crate) use encode::{
 pub use fields::{checkpoint_schema, sidecar_schema, v2_checkpoint_schema};
 pub use parsed::{ParsedColumn, ParsedStats};
 pub(crate) use rows::FileRows;
+pub use sieve::{FactColumns, Facts, Sieve};
+pub use stats_text::{StatsColumn, StatsShape};

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, StructArray};
 use arrow_schema::DataType;
 
 use super::super::stats::{bound_json, quoted, widened_scalar};
-use crate::expr::{ColumnBounds, ColumnPath, Scalar, scalar_at};
+use super::sieve::longs;
+use crate::expr::{BoundsColumn, ColumnBounds, ColumnPath, Scalar, scalar_at};
 use crate::schema::{PrimitiveType, arrow_primitive};
 
 /// Nesting below which a damaged checkpoint's statistics are not followed.
@@ -34,21 +35,32 @@ impl ParsedStats {
         long_at(self.array.column_by_name("numRecords")?, self.valid(row)?)
     }
 
+    /// Whether the file in `row` has statistics.
+    pub fn has(&self, row: usize) -> bool {
+        self.valid(row).is_some()
+    }
+
     fn valid(&self, row: usize) -> Option<usize> {
         (row < self.array.len() && self.array.is_valid(row)).then_some(row)
     }
 
+    /// Rows of every file.
+    pub(super) fn all_num_records(&self) -> Option<Int64Array> {
+        leaf_of(&self.array, &["numRecords".to_owned()]).and_then(|array| longs(&array))
+    }
+
     /// The statistics of one column (physical names), ready to be looked at row by row.
     pub fn column(&self, path: &ColumnPath, data_type: PrimitiveType) -> ParsedColumn {
-        let leaf = |section: &str| leaf(self.array.column_by_name(section)?, &path.0);
-        let bound = |section: &str| {
-            let array = leaf(section)?;
-            let wanted = arrow_primitive(data_type);
-            let cast = keeps_bounds(array.data_type(), &wanted).then(|| arrow_cast::cast(&array, &wanted).ok())??;
-            (cast.null_count() == array.null_count()).then_some(cast)
+        self.raw(&path.0).typed(data_type)
+    }
+
+    /// The statistics of one column (physical names), as they stand.
+    pub(super) fn raw(&self, path: &[String]) -> RawColumn {
+        let leaf = |section: &str| {
+            let whole: Vec<String> = std::iter::once(section.to_owned()).chain(path.iter().cloned()).collect();
+            leaf_of(&self.array, &whole)
         };
-        let nulls = leaf("nullCount").filter(|array| *array.data_type() == DataType::Int64);
-        ParsedColumn { min: bound("minValues"), max: bound("maxValues"), nulls }
+        RawColumn { min: leaf("minValues"), max: leaf("maxValues"), nulls: leaf("nullCount") }
     }
 
     /// The statistics of the file in `row` as JSON; `None` when it has none.
@@ -68,6 +80,35 @@ impl ParsedStats {
             parts.extend(object.map(|object| format!("\"{section}\":{object}")));
         }
         (!parts.is_empty()).then(|| format!("{{{}}}", parts.join(",")))
+    }
+}
+
+/// The statistics of one column in each file of a batch, in whatever types they have.
+#[derive(Clone, Debug)]
+pub(super) struct RawColumn {
+    min: Option<ArrayRef>,
+    max: Option<ArrayRef>,
+    nulls: Option<ArrayRef>,
+}
+
+impl RawColumn {
+    pub(super) fn of_bounds(min: ArrayRef, max: ArrayRef) -> Self {
+        Self { min: Some(min), max: Some(max), nulls: None }
+    }
+
+    /// In the column's type; what can't be brought into it is left out.
+    pub(super) fn typed(&self, data_type: PrimitiveType) -> ParsedColumn {
+        let wanted = arrow_primitive(data_type);
+        let bound = |array: &Option<ArrayRef>| {
+            let array = array.as_ref()?;
+            if *array.data_type() == wanted {
+                return Some(array.clone());
+            }
+            let cast = keeps_bounds(array.data_type(), &wanted).then(|| arrow_cast::cast(array, &wanted).ok())??;
+            (cast.null_count() == array.null_count()).then_some(cast)
+        };
+        let nulls = self.nulls.as_ref().filter(|array| *array.data_type() == DataType::Int64);
+        ParsedColumn { min: bound(&self.min), max: bound(&self.max), nulls: nulls.cloned() }
     }
 }
 
@@ -98,6 +139,16 @@ impl ParsedColumn {
     }
 }
 
+impl ParsedColumn {
+    /// For a look at all files at once. `slack` is how far values may lie beyond a maximum in microseconds.
+    pub(super) fn into_bounds_column(self, slack: i64, num_records: Option<Int64Array>) -> BoundsColumn {
+        let is_time = matches!(self.max.as_ref().map(|max| max.data_type()), Some(DataType::Timestamp(..)));
+        let null_count = self.nulls.as_ref().and_then(longs);
+        let max_slack = if is_time { slack } else { 0 };
+        BoundsColumn { min: self.min, max: self.max, max_slack, null_count, num_records }
+    }
+}
+
 /// Whether values of a type are the same values, in the same order, in another: files may be older than a wider type.
 fn keeps_bounds(from: &DataType, to: &DataType) -> bool {
     use DataType::{Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp};
@@ -118,15 +169,21 @@ fn long_at(array: &ArrayRef, row: usize) -> Option<i64> {
 }
 
 /// The array at `path` in nested structs, null where a struct around it is.
-fn leaf(array: &ArrayRef, path: &[String]) -> Option<ArrayRef> {
-    let Some((first, rest)) = path.split_first() else {
-        return (!matches!(array.data_type(), DataType::Struct(_))).then(|| array.clone());
-    };
-    let outer = array.as_struct_opt()?;
+fn leaf_of(outer: &StructArray, path: &[String]) -> Option<ArrayRef> {
+    let (first, rest) = path.split_first()?;
     let inner = outer.column_by_name(first)?;
-    let Some(nulls) = outer.nulls().filter(|nulls| nulls.null_count() > 0) else { return leaf(inner, rest) };
-    let hidden = arrow_array::BooleanArray::new(!nulls.inner(), None);
-    leaf(&arrow_select::nullif::nullif(inner, &hidden).ok()?, rest)
+    let inner = match outer.nulls().filter(|nulls| nulls.null_count() > 0) {
+        // A child is null with its parents already, where a decoder made it.
+        Some(nulls) if inner.nulls().is_none_or(|own| !own.contains(nulls)) => {
+            let hidden = BooleanArray::new(!nulls.inner(), None);
+            arrow_select::nullif::nullif(inner, &hidden).ok()?
+        }
+        _ => inner.clone(),
+    };
+    match inner.as_struct_opt() {
+        Some(inner) => leaf_of(inner, rest),
+        None => rest.is_empty().then_some(inner),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,22 +1,20 @@
-//! A checkpoint's rows: what does not speak of files at once, the files as a stream of columns.
+//! What a checkpoint says beside its files, and where it lists these.
 
-use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, stream};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use serde::Deserialize;
 
-use crate::action::columnar::{FileBatch, FileKind, decode_small};
+use crate::action::columnar::decode_small;
 use crate::action::partition_value::decode_path;
 use crate::action::{Action, Sidecar};
 use crate::error::{Error, Result};
 use crate::log::chunks::stream_lines;
-use crate::log::commit::stream_parts;
-use crate::log::lines::{FilesWanted, is_of_file, parse_line};
+use crate::log::lines::{is_of_file, parse_line};
 use crate::log::path::SIDECARS;
-use crate::replay::TailFold;
 use crate::store::parquet::{ParquetFile, ReadColumns};
 use crate::store::{ObjectInfo, TableRoot};
 
@@ -24,6 +22,20 @@ use crate::store::{ObjectInfo, TableRoot};
 const BATCH_ROWS: usize = 8192;
 /// Columns of a checkpoint that do not speak of files.
 const SMALL: [&str; 6] = ["protocol", "metaData", "txn", "domainMetadata", "sidecar", "checkpointMetadata"];
+
+/// A field of each of them that no row of it lacks.
+const NEEDED: [[&str; 2]; 6] = [
+    ["protocol", "minReaderVersion"],
+    ["metaData", "id"],
+    ["txn", "appId"],
+    ["domainMetadata", "domain"],
+    ["sidecar", "path"],
+    ["checkpointMetadata", "version"],
+];
+/// A row group of fewer rows is decoded as it is.
+const WHOLE_ROWS: u64 = 2 * BATCH_ROWS as u64;
+/// Rows decoded at a time where most are null.
+const NULL_ROWS: usize = 32 * 1024;
 
 /// What a checkpoint says beside its files, and where these are.
 #[derive(Clone, Debug, Default)]
@@ -50,17 +62,6 @@ impl FileSource {
             Self::Parquet(object) | Self::Json(object) => object,
         }
     }
-}
-
-/// Which statistics are read with the files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StatsWanted {
-    /// None.
-    None,
-    /// All that there are.
-    All,
-    /// Those of these columns (physical names), and the row counts.
-    Columns(Vec<Vec<String>>),
 }
 
 /// Reads the head of a checkpoint: of each file the footer and the few columns that do not speak of files.
@@ -100,12 +101,11 @@ async fn read_parquet_head(
 ) -> Result<()> {
     let file = ParquetFile::open(root, &part.path, Some(part.size_bytes)).await?;
     let leaves = leaves(file.metadata(), |path| SMALL.contains(&path[0].as_str()));
-    let groups = file.metadata().row_groups().iter().enumerate();
-    let groups: Vec<usize> = groups.filter(|(_, group)| any_value(group, &leaves)).map(|(at, _)| at).collect();
-    if groups.is_empty() {
+    let rows = rows_with_values(&file, &leaves).await?;
+    if rows.is_empty() {
         return Ok(());
     }
-    let mut reader = file.read(ReadColumns::Leaves(leaves), Some(groups), BATCH_ROWS, None)?;
+    let mut reader = file.read_rows(ReadColumns::Leaves(leaves), &rows, BATCH_ROWS, None)?;
     let keep = Arc::new(Ok);
     while let Some(batches) = reader.next(&keep).await? {
         for batch in batches {
@@ -113,6 +113,56 @@ async fn read_parquet_head(
         }
     }
     Ok(())
+}
+
+/// The rows that hold one of the small actions, in their order.
+async fn rows_with_values(file: &ParquetFile, small: &[usize]) -> Result<Vec<Range<u64>>> {
+    let (mut rows, mut start) = (Vec::new(), 0_u64);
+    for group in file.metadata().row_groups() {
+        let whole = start..start.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
+        start = whole.end;
+        if !any_value(group, small) {
+            continue;
+        }
+        // A few of them among many files: the fields that each must have tell where.
+        let named = |path: &[String]| NEEDED.iter().any(|[action, field]| path == [*action, *field]);
+        let needed = leaves(file.metadata(), named);
+        let others: Vec<usize> = small.iter().copied().filter(|leaf| !covered(file, *leaf, &needed)).collect();
+        if whole.end - whole.start <= WHOLE_ROWS || any_value(group, &others) {
+            add_rows(&mut rows, whole);
+            continue;
+        }
+        let needed: Vec<usize> = needed.into_iter().filter(|&leaf| any_value(group, &[leaf])).collect();
+        let mut reader = file.read_rows(ReadColumns::Leaves(needed), &[whole.clone()], NULL_ROWS, None)?;
+        let valid = Arc::new(|batch: RecordBatch| {
+            let rows = batch.num_rows();
+            let held =
+                |column: &ArrayRef| column.nulls().map_or_else(|| BooleanBuffer::new_set(rows), |n| n.inner().clone());
+            Ok(batch.columns().iter().fold(BooleanBuffer::new_unset(rows), |all, column| &all | &held(column)))
+        });
+        let mut at = whole.start;
+        while let Some(found) = reader.next(&valid).await? {
+            for held in found {
+                held.set_slices().for_each(|(from, to)| add_rows(&mut rows, at + from as u64..at + to as u64));
+                at += held.len() as u64;
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether a leaf belongs to an action whose needed field the file has.
+fn covered(file: &ParquetFile, leaf: usize, needed: &[usize]) -> bool {
+    let schema = file.metadata().file_metadata().schema_descr();
+    needed.iter().any(|&other| schema.get_column_root_idx(other) == schema.get_column_root_idx(leaf))
+}
+
+fn add_rows(rows: &mut Vec<Range<u64>>, more: Range<u64>) {
+    match rows.last_mut() {
+        Some(last) if last.end == more.start => last.end = more.end,
+        _ if more.is_empty() => {}
+        _ => rows.push(more),
+    }
 }
 
 async fn read_json_head(
@@ -143,7 +193,7 @@ async fn read_json_head(
 }
 
 /// Whether a row group may hold a value in one of the columns.
-fn any_value(group: &RowGroupMetaData, leaves: &[usize]) -> bool {
+pub(super) fn any_value(group: &RowGroupMetaData, leaves: &[usize]) -> bool {
     leaves.iter().any(|&leaf| {
         let column = group.column(leaf);
         let nulls = column.statistics().and_then(|statistics| statistics.null_count_opt());
@@ -153,7 +203,7 @@ fn any_value(group: &RowGroupMetaData, leaves: &[usize]) -> bool {
 }
 
 /// Positions of the leaf columns whose path is wanted.
-fn leaves(metadata: &ParquetMetaData, wanted: impl Fn(&[String]) -> bool) -> Vec<usize> {
+pub(super) fn leaves(metadata: &ParquetMetaData, wanted: impl Fn(&[String]) -> bool) -> Vec<usize> {
     let descriptor = metadata.file_metadata().schema_descr();
     let all = 0..descriptor.num_columns();
     all.filter(|&leaf| wanted(descriptor.column(leaf).path().parts())).collect()
@@ -171,113 +221,4 @@ fn sidecar_object(root: &TableRoot, sidecar: &Sidecar) -> Result<ObjectInfo> {
     }
     let size_bytes = u64::try_from(sidecar.size_in_bytes).unwrap_or(0);
     Ok(ObjectInfo { path, size_bytes, modified_ms: sidecar.modification_time })
-}
-
-/// The files of `kind` that a part of a checkpoint lists.
-///
-/// # Errors
-/// Each item can fail, and the stream ends there: `Corrupt` for what can't be read, the store's own.
-pub fn stream_files(
-    root: &TableRoot,
-    source: &FileSource,
-    kind: FileKind,
-    stats: &StatsWanted,
-) -> BoxStream<'static, Result<FileBatch>> {
-    let (root, source, stats) = (root.clone(), source.clone(), stats.clone());
-    let opened = async move {
-        match source {
-            FileSource::Json(object) => {
-                json_files(&root, &object, kind).await.map(|b| stream::iter(b.into_iter().map(Ok)).boxed())
-            }
-            FileSource::Parquet(object) => parquet_files(&root, &object, kind, &stats).await,
-        }
-    };
-    stream::once(opened).flat_map(|opened| opened.unwrap_or_else(|e| stream::once(async { Err(e) }).boxed())).boxed()
-}
-
-async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Result<Vec<FileBatch>> {
-    let mut fold = TailFold::default();
-    let mut parts = stream_parts(root, &object.path, 0, FilesWanted::WithStats);
-    while let Some(part) = parts.try_next().await? {
-        fold.take(&part.changes)?;
-    }
-    let tail = fold.finish()?;
-    Ok(match kind {
-        FileKind::Add => tail.adds().to_vec(),
-        FileKind::Remove => tail.removes().to_vec(),
-    })
-}
-
-async fn parquet_files(
-    root: &TableRoot,
-    object: &ObjectInfo,
-    kind: FileKind,
-    stats: &StatsWanted,
-) -> Result<BoxStream<'static, Result<FileBatch>>> {
-    let name = root.name_of(&object.path);
-    let size_bytes = (object.size_bytes > 0).then_some(object.size_bytes);
-    let file = ParquetFile::open(root, &object.path, size_bytes).await?;
-    let wanted = file_leaves(file.metadata(), kind, stats);
-    check_file_columns(file.metadata()).map_err(|error| error.with_object(name.clone()))?;
-    // A group of rows without a path has no file of this kind.
-    let path_leaf = leaves(file.metadata(), |path| path == [kind.name(), "path"]);
-    let groups = file.metadata().row_groups().iter().enumerate();
-    let groups: Vec<usize> = groups.filter(|(_, group)| any_value(group, &path_leaf)).map(|(at, _)| at).collect();
-    if groups.is_empty() || path_leaf.is_empty() {
-        return Ok(stream::empty().boxed());
-    }
-    let reader = file.read(ReadColumns::Leaves(wanted), Some(groups), BATCH_ROWS, None)?;
-    let decode = Arc::new(move |batch| FileBatch::read(&batch, kind).map_err(|e: Error| e.with_object(name.clone())));
-    let batches = stream::try_unfold((reader, decode), |(mut reader, decode)| async move {
-        let next = reader.next(&decode).await?;
-        Ok::<_, Error>(next.map(|batches| (batches, (reader, decode))))
-    });
-    let flat = batches.flat_map(|batches| match batches {
-        Ok(batches) => stream::iter(batches.into_iter().flatten().map(Ok).collect::<Vec<_>>()),
-        Err(error) => stream::iter(vec![Err(error)]),
-    });
-    Ok(flat.boxed())
-}
-
-/// A part that could not say which files there are is damaged: taken for one without files, it would make the table
-/// smaller. Only the main file of a V2 checkpoint may leave the files to its sidecars.
-fn check_file_columns(metadata: &ParquetMetaData) -> Result<()> {
-    let has = |wanted: &dyn Fn(&[String]) -> bool| !leaves(metadata, wanted).is_empty();
-    for kind in [FileKind::Add, FileKind::Remove] {
-        if has(&|path| path[0] == kind.name()) && !has(&|path| path == [kind.name(), "path"]) {
-            return Err(Error::corrupt(format!("the column {:?} of a checkpoint has no paths (LOG-5)", kind.name())));
-        }
-    }
-    let lists = has(&|path| path[0] == FileKind::Add.name() || path[0] == FileKind::Remove.name());
-    let is_main = has(&|path| path[0] == "sidecar" || path[0] == "checkpointMetadata");
-    let is_sidecar = !is_main && !has(&|path| path[0] == "protocol" || path[0] == "metaData");
-    let names_adds = has(&|path| path[0] == FileKind::Add.name());
-    if is_main || names_adds || is_sidecar && lists {
-        return Ok(());
-    }
-    Err(Error::corrupt("a checkpoint has no column of files (LOG-5)"))
-}
-
-/// The columns of `kind`, with the statistics that are wanted: as columns where the file has them so, else as text.
-fn file_leaves(metadata: &ParquetMetaData, kind: FileKind, stats: &StatsWanted) -> Vec<usize> {
-    let of_kind = |path: &[String]| path.len() > 1 && path[0] == kind.name();
-    let parsed = !leaves(metadata, |path| of_kind(path) && path[1] == "stats_parsed").is_empty();
-    let text = !leaves(metadata, |path| of_kind(path) && path[1] == "stats").is_empty();
-    let columns: HashSet<&[String]> = match stats {
-        StatsWanted::Columns(columns) => columns.iter().map(Vec::as_slice).collect(),
-        _ => HashSet::new(),
-    };
-    let wanted = |path: &[String]| match (path[1].as_str(), stats) {
-        ("partitionValues_parsed", _) | ("stats" | "stats_parsed", StatsWanted::None) => false,
-        // The text says all that the columns do.
-        ("stats", StatsWanted::All) => true,
-        ("stats_parsed", StatsWanted::All) => !text,
-        ("stats", StatsWanted::Columns(_)) => !parsed,
-        ("stats_parsed", StatsWanted::Columns(_)) => match path.get(2).map(String::as_str) {
-            Some("numRecords" | "tightBounds") => true,
-            _ => path.get(3..).is_some_and(|column| columns.contains(column)),
-        },
-        _ => true,
-    };
-    leaves(metadata, |path| of_kind(path) && wanted(path))
 }

@@ -7,8 +7,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 
+use super::files::{FilesWanted, stream_files};
 use super::hint::{Hint, write_hint};
-use super::read::{StatsWanted, read_head, stream_files};
+use super::read::read_head;
 use crate::action::columnar::{
     FileBatch, FileKind, checkpoint_metadata_column, checkpoint_schema, domain_column, metadata_column,
     protocol_column, rows, sidecar_column, sidecar_schema, txn_column, v2_checkpoint_schema,
@@ -232,10 +233,10 @@ async fn verify(root: &TableRoot, main: &ObjectInfo, header: &Header, written: &
     head.actions.iter().for_each(|action| fold.checkpointed(action));
     let mut read = Tally::default();
     for source in &head.sources {
-        for kind in [FileKind::Add, FileKind::Remove] {
-            let mut batches = stream_files(root, source, kind, &StatsWanted::All);
+        for wanted in [FilesWanted::adds(), FilesWanted::removes()] {
+            let mut batches = stream_files(root, source, &wanted);
             while let Some(batch) = batches.next().await.transpose()? {
-                read.count(&batch, kind);
+                read.count(&batch, wanted.kind);
             }
         }
     }

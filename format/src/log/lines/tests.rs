@@ -214,18 +214,18 @@ fn rows(changes: &Changes, with_stats: bool) -> (Vec<crate::action::Add>, Vec<cr
 fn judge(bytes: &[u8]) -> Result<(), TestCaseError> {
     let parse = |files| {
         let mut whole = Whole::new(7);
-        let part = whole.take(parse_part(bytes, files).expect("columns")).and_then(|part| {
+        let part = whole.take(parse_part(bytes, files, &Home::default()).expect("columns")).and_then(|part| {
             whole.finish()?;
             Ok(part)
         });
         part.map_err(|error| format!("{error:?}"))
     };
-    let full = parse(FilesWanted::Actions);
-    for (files, with_stats) in [(FilesWanted::WithStats, true), (FilesWanted::Bare, false)] {
+    let full = parse(FileLines::Actions);
+    for (files, with_stats) in [(FileLines::WithStats, true), (FileLines::Bare, false)] {
         match (&full, parse(files)) {
             (Err(wanted), Err(found)) => prop_assert_eq!(wanted, &found),
             (Ok(wanted), Ok(found)) => {
-                let columns = Changes::of(&wanted.actions).expect("columns");
+                let columns = Changes::of(&wanted.actions, &Home::default()).expect("columns");
                 prop_assert_eq!(rows(&columns, with_stats), rows(&found.changes, with_stats));
                 prop_assert_eq!(columns.keys(), found.changes.keys());
                 prop_assert_eq!(columns.tally(), found.changes.tally());
@@ -262,7 +262,8 @@ fn what_writers_write_is_read_in_place() {
         r#"{"remove":{"path":"a","deletionTimestamp":1,"dataChange":true,"extendedFileMetadata":true,"partitionValues":{"p":"1"},"size":1,"stats":"{}","tags":{}}}"#,
     ];
     for line in plain {
-        let mut columns = ChangesBuilder::new(true, line.len());
+        let home = Home::default();
+        let mut columns = ChangesBuilder::new(&home, true, line.len());
         assert!(columns.line(line.as_bytes()).expect("columns"), "{line}");
         judge(line.as_bytes()).expect("the same");
     }
@@ -273,7 +274,7 @@ fn a_batch_is_closed_before_its_text_is_too_long() {
     let long = "x".repeat(3 << 20);
     let line = |n| format!("{{\"add\":{{\"path\":\"{n}{long}\",\"size\":1,\"stats\":\"{long}\"}}}}\n");
     let bytes: String = (0..8).map(line).collect();
-    let part = parse_part(bytes.as_bytes(), FilesWanted::WithStats).expect("columns").part;
+    let part = parse_part(bytes.as_bytes(), FileLines::WithStats, &Home::default()).expect("columns").part;
     assert_eq!(part.changes.adds().iter().map(FileBatch::len).collect::<Vec<_>>(), [3, 3, 2]);
     let kinds = part.changes.keys().iter().map(|(_, kind)| *kind);
     assert!(kinds.eq([FileKind::Add; 8]));

@@ -7,12 +7,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use super::{CheckOptions, CheckReport, Finding, Severity, is_finding, statistics};
-use crate::action::columnar::FileKind;
 use crate::action::partition_value;
 use crate::action::stats::Stats;
 use crate::action::{Add, DeletionVectorDescriptor};
 use crate::error::{ErrorKind, Result};
-use crate::log::checkpoint::StatsWanted;
+use crate::log::checkpoint::FilesWanted;
 use crate::scan::{ScanPlan, ScanRequest};
 use crate::schema::DataType;
 use crate::snapshot::{Files, Snapshot};
@@ -170,7 +169,13 @@ fn check_partition_values(snapshot: &Snapshot, add: &Add, looked: &mut Looked) {
     for column in snapshot.partition_columns() {
         let Some(field) = snapshot.schema().field(column) else { continue };
         let DataType::Primitive(primitive) = &field.data_type else { continue };
-        let text = add.partition_values.get(&statistics::physical(snapshot, field)).and_then(Option::as_deref);
+        let name = statistics::physical(snapshot, field).to_lowercase();
+        let Some((_, text)) = add.partition_values.iter().find(|(key, _)| key.to_lowercase() == name) else {
+            let message = format!("column {column}: the log gives no value, and readers take it for null");
+            looked.damage("partition-value", &add.path, message);
+            continue;
+        };
+        let text = text.as_deref();
         if let Err(error) = partition_value::parse(text, primitive) {
             looked.damage("partition-value", &add.path, format!("column {column}: {error}"));
         }
@@ -196,7 +201,7 @@ async fn find_extras(
     for add in live.batches().iter().flat_map(|batch| (0..batch.len()).map(|row| batch.add_without_stats(row))) {
         know_both(&add.path, add.deletion_vector.as_ref());
     }
-    let mut tombstones = snapshot.batches(FileKind::Remove, &StatsWanted::None);
+    let mut tombstones = snapshot.batches(&FilesWanted::removes());
     while let Some(batch) = tombstones.try_next().await? {
         for remove in (0..batch.len()).map(|row| batch.remove(row)) {
             know_both(&remove.path, remove.deletion_vector.as_ref());

@@ -7,8 +7,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{CheckReport, Severity, is_finding};
 use crate::action::columnar::{FileBatch, FileKind};
 use crate::error::{Error, Result};
-use crate::log::checkpoint::{StatsWanted, read_head, read_hint, stream_files};
-use crate::log::{FilesWanted, LogFile, LogPath, checkpoints, commit_name, list_log, read_checksum, stream_parts};
+use crate::log::checkpoint::{FilesWanted, StatsWanted, read_head, read_hint, stream_files};
+use crate::log::{FileLines, LogFile, LogPath, checkpoints, commit_name, list_log, read_checksum, stream_parts};
 use crate::replay::{ByFingerprint, FileKey, Fingerprint};
 use crate::store::{ObjectInfo, TableRoot};
 
@@ -146,7 +146,7 @@ fn check_parts(
 async fn effect_of(root: &TableRoot, version: u64) -> Result<Effect> {
     let path = root.child(&commit_name(version))?;
     let mut effect = Effect::default();
-    let mut parts = stream_parts(root, &path, version, FilesWanted::Bare);
+    let mut parts = stream_parts(root, &path, version, FileLines::Bare);
     while let Some(part) = parts.try_next().await? {
         let batches = part.changes.adds().iter();
         let mut sizes = batches.flat_map(|batch| (0..batch.len()).map(|row| batch.size(row).unwrap_or_default()));
@@ -224,12 +224,12 @@ async fn check_checkpoint(
 
 async fn files_of(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Live> {
     let head = read_head(root, parts).await?;
-    let mut live = Live::default();
+    let (mut live, home) = (Live::default(), root.home());
     for source in &head.sources {
-        let mut batches = stream_files(root, source, FileKind::Add, &StatsWanted::None);
+        let mut batches = stream_files(root, source, &FilesWanted::adds().with_stats(StatsWanted::None));
         while let Some(batch) = batches.try_next().await? {
             for row in 0..batch.len() {
-                let key = Fingerprint::of(batch.path(row), batch.vector_id(row).as_deref());
+                let key = Fingerprint::of(batch.path(row), batch.vector_id(row).as_deref(), &home);
                 if live.insert(key, batch.size(row).unwrap_or_default()).is_some() {
                     // Its rows would be read twice.
                     return Err(Error::corrupt("a checkpoint lists a file twice").with_object(batch.path(row)));
@@ -248,11 +248,11 @@ async fn names_of(
     parts: &[ObjectInfo],
     keys: &HashSet<Fingerprint>,
 ) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+    let (mut names, home) = (BTreeSet::new(), root.home());
     let mut note = |batch: &FileBatch| {
         for row in 0..batch.len() {
-            if keys.contains(&Fingerprint::of(batch.path(row), batch.vector_id(row).as_deref())) {
-                names.insert(FileKey::of_add(&batch.add_without_stats(row)).path().to_owned());
+            if keys.contains(&Fingerprint::of(batch.path(row), batch.vector_id(row).as_deref(), &home)) {
+                names.insert(FileKey::of_add(&batch.add_without_stats(row), &home).path().to_owned());
                 if names.len() > NAMED_FILES {
                     names.pop_last();
                 }
@@ -264,7 +264,7 @@ async fn names_of(
     for parts in std::iter::once(parts.to_vec()).chain(older) {
         let sources = read_head(root, &parts).await.map(|head| head.sources).unwrap_or_default();
         for source in &sources {
-            let mut batches = stream_files(root, source, FileKind::Add, &StatsWanted::None);
+            let mut batches = stream_files(root, source, &FilesWanted::adds().with_stats(StatsWanted::None));
             while let Ok(Some(batch)) = batches.try_next().await {
                 note(&batch);
             }
@@ -272,7 +272,7 @@ async fn names_of(
     }
     for file in files.iter().filter(|file| file.meaning.version() <= version) {
         if let LogPath::Commit { version } = file.meaning {
-            let mut commit = stream_parts(root, &file.object.path, version, FilesWanted::Bare);
+            let mut commit = stream_parts(root, &file.object.path, version, FileLines::Bare);
             while let Ok(Some(part)) = commit.try_next().await {
                 part.changes.adds().iter().for_each(&mut note);
             }

@@ -151,6 +151,27 @@ async fn statistics_that_do_not_enclose_are_found_by_a_deep_check() {
 }
 
 #[tokio::test]
+async fn a_partition_value_that_the_log_lacks_is_found() {
+    let folder = tempfile::tempdir().expect("folder");
+    let root = TableRoot::open(&folder.path().to_string_lossy(), &StoreOptions::default()).expect("root");
+    let (clock, options) = (SystemClock::shared(), CreateOptions::default());
+    let schema = parse_declaration("id long not null, name string, score double").expect("schema");
+    let options = CreateOptions { schema, partition_columns: vec!["name".into()], ..options };
+    Table::create(&root, &clock, Arc::new(LogCommitter), options, None).await.expect("create");
+    let mut table = Table::open(root.clone(), clock).await.expect("open");
+    table.append(&AppendOptions::default(), rows(0..1)).await.expect("append");
+    assert_eq!(told(&checked(&root, true).await), [], "a null that the log gives is one");
+    let commit = log_file(folder.path(), "00000000000000000001.json");
+    let text = std::fs::read_to_string(&commit).expect("read");
+    let without = text.replace("\"partitionValues\":{\"name\":null}", "\"partitionValues\":{}");
+    assert_ne!(text, without);
+    std::fs::write(&commit, without).expect("write");
+    let report = checked(&root, true).await;
+    assert_eq!(told(&report), [("damage", "partition-value")], "FSK-1: {report:?}");
+    assert_eq!(report.rows_read, 1, "it is read all the same");
+}
+
+#[tokio::test]
 async fn damage_of_the_log_is_found() {
     let folder = tempfile::tempdir().expect("folder");
     let root = table(folder.path(), 3).await;

@@ -89,6 +89,79 @@ async fn commits_made_into_one_stand_in_for_those_that_are_gone() {
     assert_eq!(load(&root, At::Version(2)).await.expect("below").version(), 2);
 }
 
+/// Writes the checkpoint at 10 anew, with these of its rows that list files.
+async fn relist(root: &TableRoot, rows: impl Fn(Vec<u32>) -> Vec<u32>) {
+    use arrow_array::cast::AsArray;
+    use arrow_array::{Array, UInt32Array};
+    let path = root.child(&format!("_delta_log/{}", checkpoint(10))).expect("path");
+    let batches = crate::store::parquet::read_batches(root, &path, None).await.expect("reads");
+    let whole = arrow_select::concat::concat_batches(&batches[0].schema(), &batches).expect("one");
+    let adds = whole.column_by_name("add").expect("adds").as_struct().clone();
+    let (files, others): (Vec<u32>, Vec<u32>) =
+        (0..whole.num_rows() as u32).partition(|row| adds.is_valid(*row as usize));
+    let kept = UInt32Array::from([others, rows(files)].concat());
+    let doctored = arrow_select::take::take_record_batch(&whole, &kept).expect("taken");
+    crate::store::parquet::write_batches(root, &path, doctored.schema(), &[doctored]).await.expect("written");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_lists_a_file_twice_or_not_at_all_is_not_believed() {
+    type Rows = fn(Vec<u32>) -> Vec<u32>;
+    let twice: Rows = |rows| [&rows[..], &rows[..1]].concat();
+    let one_less: Rows = |rows| rows[1..].to_vec();
+    let one_for_another: Rows = |rows| [&rows[1..], &rows[1..2]].concat();
+    for (what, rows) in [("twice", twice), ("one less", one_less), ("one for another", one_for_another)] {
+        for (hint, sums) in [(true, true), (true, false), (false, true), (false, false)] {
+            if what == "one less" && !hint && !sums {
+                continue;
+            }
+            for with_commits in [true, false] {
+                let what = format!("CHK-4: {what}, hint {hint}, checksum {sums}, commits {with_commits}");
+                let root = table().await;
+                let whole = state(&load(&root, At::Latest).await.expect("loads")).await;
+                relist(&root, rows).await;
+                if !hint {
+                    delete(&root, "_last_checkpoint").await;
+                }
+                for name in names(&root).await.iter().filter(|name| name.ends_with(".crc") && !sums) {
+                    delete(&root, name).await;
+                }
+                for version in (0..=10).filter(|_| !with_commits) {
+                    delete(&root, &commit(version)).await;
+                }
+                let loaded = load(&root, At::Latest).await.expect("opening reads no files");
+                let plan = loaded.plan_scan(&crate::scan::ScanRequest::default()).await;
+                if with_commits {
+                    assert_eq!(plan.expect(&what).files.len(), paths(&loaded).await.len(), "{what}");
+                    assert_eq!(state(&loaded).await, whole, "{what}");
+                    continue;
+                }
+                for error in [plan.map(drop).expect_err(&what), loaded.files().await.map(drop).expect_err(&what)] {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+                    assert!(error.message().contains("CHK-4"), "{what}: {error}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_count_in_the_hint_or_the_checksum_does_not_hide_the_table() {
+    let root = table().await;
+    let whole = state(&load(&root, At::Latest).await.expect("loads")).await;
+    let hint: serde_json::Value = serde_json::from_slice(&get(&root, "_last_checkpoint").await).expect("JSON");
+    let crc = format!("{COMMITS:020}.crc");
+    let sum: serde_json::Value = serde_json::from_slice(&get(&root, &crc).await).expect("JSON");
+    for (hint_more, sum_more) in [(1, 0), (0, 1), (3, -1)] {
+        let (mut told, mut summed) = (hint.clone(), sum.clone());
+        told["numOfAddFiles"] = (hint["numOfAddFiles"].as_i64().expect("a count") + hint_more).into();
+        summed["numFiles"] = (sum["numFiles"].as_i64().expect("a count") + sum_more).into();
+        put(&root, "_last_checkpoint", told.to_string().as_bytes()).await;
+        put(&root, &crc, summed.to_string().as_bytes()).await;
+        assert_eq!(state(&load(&root, At::Latest).await.expect("loads")).await, whole, "CHK-4: the commits prove it");
+    }
+}
+
 /// A table of 15 versions with a V2 checkpoint at 10.
 async fn with_sidecars() -> TableRoot {
     let features = [("delta.feature.v2Checkpoint", "supported"), ("delta.checkpointPolicy", "v2")];

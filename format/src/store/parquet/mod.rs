@@ -1,8 +1,10 @@
 //! Parquet files on a store: read and written in pieces, off the reactor, with errors sorted by kind.
 
+mod batches;
 mod index;
 mod object;
 mod read;
+mod row_group;
 mod thrift;
 mod upload;
 mod write;
@@ -18,7 +20,9 @@ use parquet::errors::ParquetError;
 use super::TableRoot;
 use crate::error::{Error, Result};
 
-pub use read::{BatchReader, ParquetFile, ReadColumns};
+pub use batches::BatchReader;
+pub use read::{ParquetFile, ReadColumns};
+pub(super) use upload::Upload;
 pub use write::{ParquetOptions, ParquetWriter};
 
 /// Rows per batch where the caller does not say.

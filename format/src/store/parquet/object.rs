@@ -1,18 +1,13 @@
 //! Byte ranges of one object, as the Parquet decoder asks for them.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::errors::ParquetError;
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::FooterTail;
 
 use super::thrift::is_sane_footer;
 use crate::error::{Error, Result};
@@ -36,16 +31,42 @@ pub(super) struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// Reads the end of an object whose size is known.
+    /// Reads the end of an object that has `size_bytes`.
+    ///
+    /// # Errors
+    /// `Corrupt` naming both sizes when it has another one (SCN-7).
     pub(super) async fn open_sized(root: &TableRoot, path: &Path, size_bytes: u64) -> Result<Self> {
         let tail_bytes = if size_bytes <= WHOLE_BYTES { size_bytes } else { TAIL_BYTES };
+        let start = size_bytes - tail_bytes;
         let mut reader =
-            Self { root: root.clone(), path: path.clone(), size_bytes, tail_start: size_bytes, tail: Bytes::new() };
-        if tail_bytes > 0 {
-            let start = size_bytes - tail_bytes;
-            reader.tail = reader.fetch(start..size_bytes).await?;
-            reader.tail_start = start;
+            Self { root: root.clone(), path: path.clone(), size_bytes, tail_start: start, tail: Bytes::new() };
+        let other_size = |found: u64| {
+            reader
+                .damaged(format!("the log says that the file has {size_bytes} bytes, and it has {found}"))
+                .with_hint("another file has taken its place, or it was cut short: restore it from a backup")
+        };
+        if tail_bytes == 0 {
+            return match root.head(path).await? {
+                Some(info) if info.size_bytes != size_bytes => Err(other_size(info.size_bytes)),
+                Some(_) => Ok(reader),
+                None => Err(Error::not_found("no such file").with_object(root.name_of(path))),
+            };
         }
+        let named = |e: object_store::Error| Error::from(e).with_object(root.name_of(path));
+        let options = GetOptions { range: Some(GetRange::Bounded(start..size_bytes)), ..GetOptions::default() };
+        let answer = match root.store().get_opts(path, options).await {
+            Ok(answer) if answer.meta.size != size_bytes => return Err(other_size(answer.meta.size)),
+            Ok(answer) => answer,
+            Err(error @ object_store::Error::NotFound { .. }) => return Err(named(error)),
+            // A range that begins behind the end.
+            Err(error) => match root.head(path).await {
+                Ok(Some(info)) if info.size_bytes != size_bytes => return Err(other_size(info.size_bytes)),
+                _ => return Err(named(error)),
+            },
+        };
+        let tail = answer.bytes().await.map_err(named)?;
+        reader.check_length(&(start..size_bytes), &tail)?;
+        reader.tail = tail;
         Ok(reader)
     }
 
@@ -89,7 +110,7 @@ impl ObjectReader {
     }
 
     /// The footer, in at most one request for what the first one did not bring.
-    async fn footer(&self) -> Result<Bytes> {
+    pub(super) async fn footer(&self) -> Result<Bytes> {
         let no_parquet = || self.damaged("not a readable Parquet file".to_owned());
         let short = |than: String| {
             no_parquet().with_source(ParquetError::EOF(format!("file size of {} is less than {than}", self.size_bytes)))
@@ -154,7 +175,8 @@ impl ObjectReader {
         Ok(bytes)
     }
 
-    async fn fetch_all(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+    /// The bytes of several ranges.
+    pub(super) async fn fetch_all(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
         for range in &ranges {
             self.check(range)?;
         }
@@ -168,30 +190,5 @@ impl ObjectReader {
             self.check_length(range, bytes)?;
         }
         Ok(all)
-    }
-}
-
-fn external(error: Error) -> ParquetError {
-    ParquetError::External(Box::new(error))
-}
-
-impl AsyncFileReader for ObjectReader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move { self.bytes(range).await.map_err(external) }.boxed()
-    }
-
-    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move { self.fetch_all(ranges).await.map_err(external) }.boxed()
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        _: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        async move {
-            let footer = self.footer().await.map_err(external)?;
-            Ok(Arc::new(ParquetMetaDataReader::decode_metadata(&footer)?))
-        }
-        .boxed()
     }
 }

@@ -4,28 +4,22 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use futures::FutureExt;
 use object_store::path::Path;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection, RowSelector,
-};
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelector};
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::{CompressionCodec, Type as PhysicalType};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::schema::types::SchemaDescriptor;
 
+use super::batches::BatchReader;
 use super::from_parquet;
 use super::object::ObjectReader;
+use super::row_group::{FetchedGroup, GroupPlan};
 use crate::error::{Error, Result};
 use crate::store::TableRoot;
-
-/// Decoded bytes after which one stay on a blocking thread ends.
-const STEP_BYTES: usize = 4 << 20;
-/// A file of fewer bytes, before compression, is decoded where it is: quicker than the way to a blocking thread.
-const SMALL_BYTES: i64 = 256 << 10;
 
 /// A Parquet file whose footer was read and makes sense.
 #[derive(Clone)]
@@ -47,37 +41,25 @@ pub enum ReadColumns {
 }
 
 impl ParquetFile {
-    /// Opens a file, in one request where the footer is small. `size_bytes` is what the log says; where it is wrong
-    /// the store is asked.
+    /// Opens a file, in one request where the footer is small. `size_bytes` is what the log says, and must be what the
+    /// file has (SCN-7); the store is asked where it is `None`.
     ///
     /// # Errors
-    /// `NotFound`, `Corrupt`, `Unsupported` for a codec that this build lacks; the file is named.
+    /// `NotFound`, `Corrupt` also for another size, `Unsupported` for a codec that this build lacks; the file is named.
     pub async fn open(root: &TableRoot, path: &Path, size_bytes: Option<u64>) -> Result<Self> {
-        let name = root.name_of(path);
-        let Some(size_bytes) = size_bytes else {
-            return Self::parse(ObjectReader::open(root, path).await?, name).await;
+        let reader = match size_bytes {
+            Some(size_bytes) => ObjectReader::open_sized(root, path, size_bytes).await?,
+            None => ObjectReader::open(root, path).await?,
         };
-        let opened = match ObjectReader::open_sized(root, path, size_bytes).await {
-            Ok(reader) => Self::parse(reader, name.clone()).await,
-            Err(error) => Err(error),
-        };
-        let Err(error) = opened else { return opened };
-        if error.kind() == crate::error::ErrorKind::NotFound {
-            return Err(error);
-        }
-        match root.head(path).await {
-            Ok(Some(info)) if info.size_bytes != size_bytes => {
-                Self::parse(ObjectReader::open_sized(root, path, info.size_bytes).await?, name).await
-            }
-            _ => Err(error),
-        }
+        Self::parse(reader, root.name_of(path)).await
     }
 
-    async fn parse(mut reader: ObjectReader, name: String) -> Result<Self> {
+    async fn parse(reader: ObjectReader, name: String) -> Result<Self> {
         let load = async {
-            let metadata = reader.get_metadata(None).await.map_err(|e| from_parquet(e, &name))?;
+            let footer = reader.footer().await?;
+            let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|e| from_parquet(e, &name))?;
             check_footer(&metadata, reader.size_bytes(), &name)?;
-            arrow_metadata(metadata).map_err(|e| from_parquet(e, &name))
+            arrow_metadata(Arc::new(metadata)).map_err(|e| from_parquet(e, &name))
         };
         let loaded = AssertUnwindSafe(load).catch_unwind().await;
         let metadata = loaded.unwrap_or_else(|_| Err(gave_up(&name)))?;
@@ -120,7 +102,13 @@ impl ParquetFile {
         batch_rows: usize,
         limit: Option<usize>,
     ) -> Result<BatchReader> {
-        self.start(columns, row_groups, None, batch_rows, limit)
+        let all = self.metadata().num_row_groups();
+        let groups = row_groups.unwrap_or_else(|| (0..all).collect());
+        if groups.iter().any(|group| *group >= all) {
+            return Err(Error::internal("a row group that is not there").with_object(self.name()));
+        }
+        let groups = groups.into_iter().map(|group| GroupPlan { group, selectors: None });
+        Ok(self.start(&columns, groups.collect(), batch_rows, limit))
     }
 
     /// Rows of the file, by its footer.
@@ -142,58 +130,54 @@ impl ParquetFile {
         batch_rows: usize,
         limit: Option<usize>,
     ) -> Result<BatchReader> {
-        let Some((groups, selection)) = select(self.metadata().row_groups(), rows) else {
+        let Some(groups) = select(self.metadata().row_groups(), rows) else {
             return Err(Error::corrupt("the Parquet file has more rows than can be read").with_object(self.name()));
         };
-        self.start(columns, Some(groups), selection, batch_rows, limit)
+        Ok(self.start(&columns, groups, batch_rows, limit))
     }
 
     fn start(
         &self,
-        columns: ReadColumns,
-        row_groups: Option<Vec<usize>>,
-        selection: Option<RowSelection>,
+        columns: &ReadColumns,
+        groups: Vec<GroupPlan>,
         batch_rows: usize,
         limit: Option<usize>,
-    ) -> Result<BatchReader> {
-        let build = || {
-            let mut builder =
-                ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone())
-                    .with_batch_size(batch_rows.max(1));
-            let schema = self.metadata.parquet_schema();
-            match columns {
-                ReadColumns::All => {}
-                ReadColumns::Roots(roots) => builder = builder.with_projection(ProjectionMask::roots(schema, roots)),
-                ReadColumns::Leaves(leaves) => {
-                    builder = builder.with_projection(ProjectionMask::leaves(schema, leaves))
-                }
-            }
-            if let Some(row_groups) = row_groups {
-                builder = builder.with_row_groups(row_groups);
-            }
-            if let Some(selection) = selection {
-                builder = builder.with_row_selection(selection);
-            }
-            if let Some(limit) = limit {
-                builder = builder.with_limit(limit);
-            }
-            builder.build()
+    ) -> BatchReader {
+        let schema = self.metadata().file_metadata().schema_descr();
+        let wanted = |leaf: &usize| match columns {
+            ReadColumns::All => true,
+            ReadColumns::Roots(roots) => roots.contains(&schema.get_column_root_idx(*leaf)),
+            ReadColumns::Leaves(leaves) => leaves.contains(leaf),
         };
-        let built = std::panic::catch_unwind(AssertUnwindSafe(build)).map_err(|_| gave_up(&self.name))?;
-        let groups = built.map_err(|e| from_parquet(e, &self.name))?;
-        let declared = self.metadata.metadata().row_groups().iter().map(|group| group.total_byte_size().max(0));
-        let is_small = declared.fold(0, i64::saturating_add) < SMALL_BYTES;
-        Ok(BatchReader { groups, current: None, step_bytes: STEP_BYTES, is_small, name: self.name.clone() })
+        let leaves = (0..schema.num_columns()).filter(wanted).collect();
+        BatchReader::new(self.clone(), leaves, groups, batch_rows, limit)
+    }
+
+    /// The bytes of some leaves of a row group.
+    pub(super) async fn fetch(&self, plan: GroupPlan, leaves: &[usize]) -> Result<FetchedGroup> {
+        let fetch = async {
+            let ranges = plan.ranges(self.metadata(), leaves);
+            let bytes = self.reader.fetch_all(ranges.iter().flatten().cloned().collect()).await?;
+            Ok(FetchedGroup::new(Arc::clone(self.metadata()), plan, leaves, ranges, bytes))
+        };
+        AssertUnwindSafe(fetch).catch_unwind().await.unwrap_or_else(|_| Err(gave_up(&self.name)))
+    }
+
+    /// The Arrow form of some leaves.
+    pub(super) fn levels(&self, leaves: &[usize]) -> ParquetResult<FieldLevels> {
+        let descriptor = self.metadata().file_metadata().schema_descr();
+        let mask = ProjectionMask::leaves(descriptor, leaves.iter().copied());
+        parquet_to_arrow_field_levels(descriptor, mask, Some(self.arrow_schema().fields()))
     }
 }
 
-/// The row groups that hold some of `rows`, and which of their rows those are; `None` for all of them.
-fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<(Vec<usize>, Option<RowSelection>)> {
-    let (mut kept, mut selectors) = (Vec::new(), Vec::new());
+/// The row groups that hold some of `rows`, and which of their rows those are.
+fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<Vec<GroupPlan>> {
+    let mut kept = Vec::new();
     let (mut start, mut at) = (0_u64, 0);
     for (i, group) in groups.iter().enumerate() {
         let end = start.checked_add(u64::try_from(group.num_rows()).ok()?)?;
-        let mut next = start;
+        let (mut next, mut selectors) = (start, Vec::new());
         while let Some(range) = rows.get(at).filter(|range| range.start < end) {
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
@@ -208,89 +192,17 @@ fn select(groups: &[RowGroupMetaData], rows: &[Range<u64>]) -> Option<(Vec<usize
         }
         if next > start {
             selectors.push(RowSelector::skip(usize::try_from(end - next).ok()?));
-            kept.push(i);
+            selectors.retain(|selector| selector.row_count > 0);
+            let whole = selectors.iter().all(|selector| !selector.skip);
+            kept.push(GroupPlan { group: i, selectors: (!whole).then_some(selectors) });
         }
         start = end;
     }
-    selectors.retain(|selector| selector.row_count > 0);
-    let whole = selectors.iter().all(|selector| !selector.skip);
-    Some((kept, (!whole).then(|| RowSelection::from(selectors))))
-}
-
-/// Batches of one file in order. Bytes are fetched here; decoding more than a little happens on a blocking thread.
-pub struct BatchReader {
-    groups: ParquetRecordBatchStream<ObjectReader>,
-    current: Option<ParquetRecordBatchReader>,
-    step_bytes: usize,
-    is_small: bool,
-    name: String,
-}
-
-impl BatchReader {
-    /// Hands batches out as soon as they come to `bytes`, so that not many more are held at once.
-    #[must_use]
-    pub fn in_steps_of(self, bytes: usize) -> Self {
-        Self { step_bytes: bytes.clamp(1, STEP_BYTES), ..self }
-    }
-
-    /// The next batches, each sent through `each` on the blocking thread; `None` at the end.
-    ///
-    /// # Errors
-    /// As [`super::read_batches`], and those of `each`.
-    pub async fn next<T, F>(&mut self, each: &Arc<F>) -> Result<Option<Vec<T>>>
-    where
-        T: Send + 'static,
-        F: Fn(RecordBatch) -> Result<T> + Send + Sync + 'static,
-    {
-        loop {
-            let Some(reader) = self.current.take() else {
-                let next = AssertUnwindSafe(self.groups.next_row_group()).catch_unwind().await;
-                let next = next.map_err(|_| gave_up(&self.name))?;
-                match next.map_err(|e| from_parquet(e, &self.name))? {
-                    Some(reader) => self.current = Some(reader),
-                    None => return Ok(None),
-                }
-                continue;
-            };
-            let (name, each, step_bytes) = (self.name.clone(), Arc::clone(each), self.step_bytes);
-            let step = move || decode_step(reader, each.as_ref(), step_bytes, &name);
-            let (reader, batches) = if self.is_small {
-                std::panic::catch_unwind(AssertUnwindSafe(step)).map_err(|_| gave_up(&self.name))??
-            } else {
-                match tokio::task::spawn_blocking(step).await {
-                    Ok(step) => step?,
-                    Err(error) if error.is_panic() => return Err(gave_up(&self.name)),
-                    Err(error) => return Err(Error::internal("decoding was cut short").with_source(error)),
-                }
-            };
-            self.current = reader;
-            if !batches.is_empty() {
-                return Ok(Some(batches));
-            }
-        }
-    }
-}
-
-type Step<T> = (Option<ParquetRecordBatchReader>, Vec<T>);
-
-fn decode_step<T>(
-    mut reader: ParquetRecordBatchReader,
-    each: &dyn Fn(RecordBatch) -> Result<T>,
-    step_bytes: usize,
-    name: &str,
-) -> Result<Step<T>> {
-    let (mut done, mut bytes) = (Vec::new(), 0);
-    while bytes < step_bytes {
-        let Some(batch) = reader.next() else { return Ok((None, done)) };
-        let batch = batch.map_err(|e| from_parquet(e.into(), name))?;
-        bytes += batch.get_array_memory_size().max(1);
-        done.push(each(batch)?);
-    }
-    Ok((Some(reader), done))
+    Some(kept)
 }
 
 /// The decoder panicked: only damaged content makes it do so.
-fn gave_up(name: &str) -> Error {
+pub(super) fn gave_up(name: &str) -> Error {
     Error::corrupt("the Parquet file is damaged in a way that can't be decoded").with_object(name)
 }
 

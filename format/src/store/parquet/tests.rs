@@ -128,12 +128,24 @@ async fn a_missing_file_is_named() {
 }
 
 #[tokio::test]
-async fn a_wrong_size_in_the_log_is_mended_by_asking_the_store() {
-    let root = TableRoot::in_memory("t").unwrap();
-    let (path, bytes) = write(&root, "a.parquet", &sample(1_000)).await;
-    for wrong in [0, 1, bytes / 2, bytes - 1, bytes + 1, bytes * 3, u64::MAX] {
-        let file = ParquetFile::open(&root, &path, Some(wrong)).await.unwrap();
-        assert_eq!(file.metadata().file_metadata().num_rows(), 1_000, "{wrong}");
+async fn a_file_of_another_size_than_the_log_says_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = TableRoot::open(folder.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
+    for root in [TableRoot::in_memory("t").unwrap(), local] {
+        let (path, bytes) = write(&root, "a.parquet", &sample(1_000)).await;
+        ParquetFile::open(&root, &path, Some(bytes)).await.unwrap();
+        for wrong in [0, 1, bytes / 2, bytes - 1, bytes + 1, bytes * 3, u64::MAX] {
+            let error = ParquetFile::open(&root, &path, Some(wrong)).await.err().expect("SCN-7");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "SCN-7: {wrong}: {error}");
+            for size in [wrong, bytes] {
+                assert!(error.message().contains(&format!(" {size}")), "SCN-7: both sizes are named: {error}");
+            }
+        }
+        let missing = root.child("b.parquet").unwrap();
+        for size in [0, 1, 1 << 20] {
+            let error = ParquetFile::open(&root, &missing, Some(size)).await.err().expect("gone");
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{size}: {error}");
+        }
     }
 }
 
@@ -298,4 +310,87 @@ fn codecs_are_named_and_unknown_ones_refused() {
     let error = compression("lzo").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.hint().is_some());
+}
+
+async fn all_batches(mut reader: BatchReader) -> Vec<RecordBatch> {
+    let (mut batches, keep) = (Vec::new(), Arc::new(Ok));
+    while let Some(more) = reader.next(&keep).await.unwrap() {
+        batches.extend(more);
+    }
+    batches
+}
+
+#[tokio::test]
+async fn a_large_value_that_stands_for_many_rows_makes_small_batches() {
+    use arrow_array::types::Int32Type;
+    use arrow_array::{DictionaryArray, Int32Array};
+    let (rows, bytes) = (2_000, 100_000);
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(bytes)]));
+    let repeated = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; rows]), values);
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("text", Arc::new(repeated) as ArrayRef)]).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    let root = TableRoot::in_memory("t").unwrap();
+    let path = root.child("a.parquet").unwrap();
+    root.put(&path, Bytes::from(writer.into_inner().unwrap())).await.unwrap();
+    let file = ParquetFile::open(&root, &path, None).await.unwrap();
+    let mut reader = file.read(ReadColumns::All, None, BATCH_ROWS, None).unwrap();
+    let small = Arc::new(|batch: RecordBatch| {
+        let texts = batch.column(1).as_string::<i32>();
+        assert!(texts.value_data().len() <= 16 << 20, "SCN-9: {} bytes", texts.value_data().len());
+        Ok((texts.value_data().len(), batch.column(0).as_primitive::<Int64Type>().values().to_vec()))
+    });
+    let (mut total, mut seen) = (0, Vec::new());
+    while let Some(parts) = reader.next(&small).await.unwrap() {
+        parts.into_iter().for_each(|(bytes, ids)| {
+            total += bytes;
+            seen.extend(ids);
+        });
+    }
+    assert_eq!((total, seen), (rows * bytes, (0..rows as i64).collect()));
+}
+
+#[tokio::test]
+async fn columns_that_are_decoded_side_by_side_come_back_in_their_order() {
+    use arrow_array::{Float64Array, StructArray};
+    use arrow_schema::Field;
+    let rows = 300_000_i64;
+    let long = |of: fn(i64) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values((0..rows).map(of))) };
+    let parts: Vec<(Arc<Field>, ArrayRef)> = ["a", "b", "c"]
+        .into_iter()
+        .zip([long(|i| i * 3), long(|i| i * 5), long(|i| i * 7)])
+        .map(|(name, array)| (Arc::new(Field::new(name, DataType::Int64, false)), array))
+        .collect();
+    let texts: ArrayRef = Arc::new(StringArray::from_iter((0..rows).map(|i| (i % 7 != 0).then(|| format!("n{i}")))));
+    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..rows).map(|i| i as f64 / 3.0)));
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("x", long(|i| i), false),
+        ("s", Arc::new(StructArray::from(parts)) as ArrayRef, false),
+        ("t", texts, true),
+        ("f", floats, false),
+    ])
+    .unwrap();
+    let root = TableRoot::in_memory("t").unwrap();
+    let path = root.child("a.parquet").unwrap();
+    write_batches(&root, &path, batch.schema(), std::slice::from_ref(&batch)).await.unwrap();
+    let file = ParquetFile::open(&root, &path, None).await.unwrap();
+    let whole = all_batches(file.read(ReadColumns::All, None, BATCH_ROWS, None).unwrap()).await;
+    assert_eq!(joined(&whole).columns(), batch.columns());
+    // Parts of a struct, in no order, once too often; and some of the rows.
+    let leaves = ReadColumns::Leaves(vec![5, 3, 0, 1, 3]);
+    let ranges = [10..20, 9_000..200_000, 299_999..300_000];
+    let some = joined(&all_batches(file.read_rows(leaves, &ranges, 1_000, Some(150_000)).unwrap()).await);
+    let fields: Vec<String> = some.schema().fields().iter().map(|field| field.to_string()).collect();
+    assert_eq!(some.num_rows(), 150_000);
+    let names: Vec<&str> = some.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["x", "s", "f"], "{fields:?}");
+    let structs = some.column(1).as_struct();
+    assert_eq!(structs.column_names(), ["a", "c"]);
+    let (x, c) = (some.column(0).as_primitive::<Int64Type>(), structs.column(1).as_primitive::<Int64Type>());
+    let expected = ranges.iter().flat_map(|range| range.clone()).map(|row| row as i64);
+    assert!(x.values().iter().copied().eq(expected.take(150_000)));
+    assert!(x.values().iter().zip(c.values()).all(|(x, c)| x * 7 == *c));
+    let none = all_batches(file.read(ReadColumns::Leaves(Vec::new()), None, BATCH_ROWS, None).unwrap()).await;
+    assert_eq!(none.iter().map(RecordBatch::num_rows).sum::<usize>(), rows as usize);
 }

@@ -14,7 +14,7 @@ const PART_BYTES: usize = 8 << 20;
 const PARTS_IN_FLIGHT: usize = 2;
 
 /// A new object. Nothing has its name until [`Upload::finish`].
-pub(super) struct Upload {
+pub(in crate::store) struct Upload {
     root: TableRoot,
     path: Path,
     held: Vec<Bytes>,
@@ -26,18 +26,18 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(root: &TableRoot, path: Path) -> Self {
+    pub(in crate::store) fn new(root: &TableRoot, path: Path) -> Self {
         let root = root.clone();
         Self { root, path, held: Vec::new(), parts: None, total_bytes: 0, in_flight: false, broken: false }
     }
 
     /// Bytes taken so far.
-    pub(super) fn total_bytes(&self) -> u64 {
+    pub(in crate::store) fn total_bytes(&self) -> u64 {
         self.total_bytes
     }
 
     /// Bytes held in memory.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(in crate::store) fn held_bytes(&self) -> usize {
         match self.parts {
             None => usize::try_from(self.total_bytes).unwrap_or(usize::MAX),
             Some(_) => {
@@ -48,7 +48,7 @@ impl Upload {
     }
 
     /// Takes the next bytes and sends what fills a part.
-    pub(super) async fn push(&mut self, bytes: Bytes) -> Result<()> {
+    pub(in crate::store) async fn push(&mut self, bytes: Bytes) -> Result<()> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(self.cut_short());
         }
@@ -84,7 +84,7 @@ impl Upload {
     }
 
     /// Waits until no part is on its way.
-    pub(super) async fn settle(&mut self) -> Result<()> {
+    pub(in crate::store) async fn settle(&mut self) -> Result<()> {
         if let Some(parts) = &mut self.parts {
             let settled = parts.wait_for_capacity(1).await;
             self.in_flight = false;
@@ -94,7 +94,7 @@ impl Upload {
     }
 
     /// Gives the object its name and makes it last. Returns its size.
-    pub(super) async fn finish(mut self) -> Result<u64> {
+    pub(in crate::store) async fn finish(mut self) -> Result<u64> {
         if self.broken {
             let error = self.cut_short();
             self.abort().await;
@@ -113,7 +113,7 @@ impl Upload {
     }
 
     /// Gives up: parts that were sent are dropped, as far as the store answers.
-    pub(super) async fn abort(mut self) {
+    pub(in crate::store) async fn abort(mut self) {
         if let Some(parts) = self.parts.take()
             && let Err(error) = parts.abort().await
         {

@@ -1,0 +1,306 @@
+//! What the bounds of many files, column by column, leave possible: the quick first look before [`judge`](super::judge).
+
+use std::convert::Infallible;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimestampMicrosecondType,
+};
+use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::DataType;
+
+use super::fold::{Ternary, fold};
+use super::scalar::power_of_ten;
+use super::{ColumnPath, CompareOp, Predicate, Scalar};
+
+/// What is known of one column in each of many files, one row per file. Everything is optional, as in
+/// [`ColumnBounds`](super::ColumnBounds).
+#[derive(Clone, Debug, Default)]
+pub struct BoundsColumn {
+    /// No value of the file but NaN is less than this.
+    pub min: Option<ArrayRef>,
+    /// No value of the file but NaN is greater than this and `max_slack`.
+    pub max: Option<ArrayRef>,
+    /// How far beyond `max` values may lie, in units of its type.
+    pub max_slack: i64,
+    /// Rows of the file where the column is null.
+    pub null_count: Option<Int64Array>,
+    /// Rows of the file in all.
+    pub num_records: Option<Int64Array>,
+}
+
+/// Which of `rows` files may hold a row that passes. Sound, and no stricter than [`judge`](super::judge): what `judge`
+/// keeps is kept; where a type has no quick way, so is every file.
+pub fn possible(
+    predicate: &Predicate,
+    rows: usize,
+    source: &dyn Fn(&ColumnPath) -> Option<BoundsColumn>,
+) -> BooleanBuffer {
+    let leaf = |leaf: &Predicate| {
+        let of = |column: &ColumnPath| source(column).unwrap_or_default();
+        Ok::<_, Infallible>(match leaf {
+            Predicate::Literal(value) => Masks::constant(*value, rows),
+            Predicate::Compare { column, op, value } => of(column).compare(*op, value, rows),
+            Predicate::In { column, values } => {
+                let column = of(column);
+                let each = values.iter().map(|value| column.compare(CompareOp::Eq, value, rows));
+                each.fold(Masks::constant(false, rows), Ternary::or)
+            }
+            Predicate::IsNull(column) => of(column).is_null(rows),
+            Predicate::IsNotNull(column) => of(column).is_null(rows).not(),
+            Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => Masks::unknown(rows),
+        })
+    };
+    let Ok(masks) = fold(predicate, leaf);
+    masks.yes
+}
+
+/// Files for which some row may be true, and those for which one may be false.
+struct Masks {
+    yes: BooleanBuffer,
+    no: BooleanBuffer,
+}
+
+impl Masks {
+    fn unknown(rows: usize) -> Self {
+        Self { yes: BooleanBuffer::new_set(rows), no: BooleanBuffer::new_set(rows) }
+    }
+
+    fn constant(value: bool, rows: usize) -> Self {
+        let (set, unset) = (BooleanBuffer::new_set(rows), BooleanBuffer::new_unset(rows));
+        if value { Self { yes: set, no: unset } } else { Self { yes: unset, no: set } }
+    }
+}
+
+impl Ternary for Masks {
+    fn not(self) -> Self {
+        Self { yes: self.no, no: self.yes }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { yes: &self.yes & &other.yes, no: &self.no | &other.no }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self { yes: &self.yes | &other.yes, no: &self.no & &other.no }
+    }
+}
+
+/// How the values of each file may relate to a literal.
+struct Orders {
+    less: BooleanBuffer,
+    equal: BooleanBuffer,
+    greater: BooleanBuffer,
+}
+
+impl Orders {
+    /// From the files' ends: `low` is compared with `value`, `high` with `lowered`.
+    fn of<T: Copy + PartialOrd, F: Fn(usize) -> T>(
+        low: Option<&End<F>>,
+        high: Option<&End<F>>,
+        (value, lowered): (T, T),
+        rows: usize,
+    ) -> Self {
+        let nothing = || BooleanBuffer::new_unset(rows);
+        let above = low.map_or_else(nothing, |low| low.mask(rows, |low| low > value));
+        let not_below = low.map_or_else(nothing, |low| low.mask(rows, |low| low >= value));
+        let below = high.map_or_else(nothing, |high| high.mask(rows, |high| high < lowered));
+        let not_above = high.map_or_else(nothing, |high| high.mask(rows, |high| high <= lowered));
+        let orders = Self { less: !&not_below, equal: !&(&above | &below), greater: !&not_above };
+        let (Some(low), Some(high)) = (low, high) else { return orders };
+        // Ends the wrong way round are no bounds.
+        let crossed = BooleanBuffer::collect_bool(rows, |row| (low.at)(row) > (high.at)(row));
+        orders.or_any(&low.valid(high.valid(crossed)))
+    }
+
+    /// With everything possible for these files too.
+    fn or_any(self, files: &BooleanBuffer) -> Self {
+        if files.count_set_bits() == 0 {
+            return self;
+        }
+        Self { less: &self.less | files, equal: &self.equal | files, greater: &self.greater | files }
+    }
+
+    fn masks(self, op: CompareOp) -> Masks {
+        let Self { less, equal, greater } = self;
+        match op {
+            CompareOp::Eq => Masks { no: &less | &greater, yes: equal },
+            CompareOp::NotEq => Masks { yes: &less | &greater, no: equal },
+            CompareOp::Lt => Masks { no: &equal | &greater, yes: less },
+            CompareOp::LtEq => Masks { yes: &less | &equal, no: greater },
+            CompareOp::Gt => Masks { no: &less | &equal, yes: greater },
+            CompareOp::GtEq => Masks { yes: &equal | &greater, no: less },
+        }
+    }
+}
+
+/// One end of every file's values.
+struct End<F> {
+    at: F,
+    nulls: Option<NullBuffer>,
+}
+
+impl<F> End<F> {
+    /// The files whose end is known and is so.
+    fn mask<T>(&self, rows: usize, test: impl Fn(T) -> bool) -> BooleanBuffer
+    where
+        F: Fn(usize) -> T,
+    {
+        self.valid(BooleanBuffer::collect_bool(rows, |row| test((self.at)(row))))
+    }
+
+    fn valid(&self, mask: BooleanBuffer) -> BooleanBuffer {
+        match &self.nulls {
+            Some(nulls) if nulls.null_count() > 0 => &mask & nulls.inner(),
+            _ => mask,
+        }
+    }
+}
+
+fn native_end<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> End<impl Fn(usize) -> T::Native + '_> {
+    let values = array.values();
+    End { at: move |row| values[row], nulls: array.nulls().cloned() }
+}
+
+fn text_end<'a>(array: &'a StringArray) -> End<impl Fn(usize) -> &'a str> {
+    End { at: move |row| array.value(row), nulls: array.nulls().cloned() }
+}
+
+/// Of floats only finite ends bound anything: some writers put infinities in the place of NaN.
+fn float_end<T>(array: &PrimitiveArray<T>) -> End<impl Fn(usize) -> f64 + '_>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<f64>,
+{
+    let values = array.values();
+    let at = move |row: usize| -> f64 { values[row].into() };
+    let finite = BooleanBuffer::collect_bool(values.len(), |row| at(row).is_finite());
+    let nulls = NullBuffer::union(array.nulls(), Some(&NullBuffer::new(finite)));
+    End { at, nulls }
+}
+
+/// The files with an end that is NaN, or with ends the wrong way round: their ends bound nothing.
+fn doubtful<T>(min: Option<&PrimitiveArray<T>>, max: Option<&PrimitiveArray<T>>, rows: usize) -> BooleanBuffer
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<f64>,
+{
+    let at = |array: Option<&PrimitiveArray<T>>, row: usize| -> Option<f64> {
+        array.filter(|array| array.is_valid(row)).map(|array| array.value(row).into())
+    };
+    BooleanBuffer::collect_bool(rows, |row| {
+        let (low, high) = (at(min, row), at(max, row));
+        let crossed = matches!((low, high), (Some(low), Some(high)) if low > high);
+        crossed || low.is_some_and(f64::is_nan) || high.is_some_and(f64::is_nan)
+    })
+}
+
+impl BoundsColumn {
+    fn is_null(&self, rows: usize) -> Masks {
+        let Some(nulls) = self.null_count.as_ref().filter(|nulls| nulls.len() == rows) else {
+            return Masks::unknown(rows);
+        };
+        let known = |row: usize| nulls.is_valid(row).then(|| nulls.value(row));
+        let all = |row: usize| {
+            let records = self.num_records.as_ref().filter(|records| records.len() == rows && records.is_valid(row));
+            records.is_some_and(|records| known(row) == Some(records.value(row)))
+        };
+        // Of a file without rows nothing is said.
+        let yes = |row: usize| known(row) != Some(0) || all(row);
+        let no = |row: usize| !all(row) || known(row) == Some(0);
+        Masks { yes: BooleanBuffer::collect_bool(rows, yes), no: BooleanBuffer::collect_bool(rows, no) }
+    }
+
+    fn compare(&self, op: CompareOp, literal: &Scalar, rows: usize) -> Masks {
+        if [&self.min, &self.max].into_iter().flatten().any(|end| end.len() != rows) {
+            return Masks::unknown(rows);
+        }
+        let orders = match literal {
+            Scalar::Null => {
+                return Masks { yes: BooleanBuffer::new_unset(rows), no: BooleanBuffer::new_unset(rows) };
+            }
+            Scalar::Long(value) => self.longs(*value, rows),
+            Scalar::Date(value) => self.natives::<Date32Type>((*value, *value), rows),
+            Scalar::Timestamp(value) | Scalar::TimestampNtz(value) => {
+                // The literal moves, since the column is longer.
+                let lowered = value.checked_sub(self.max_slack);
+                lowered.and_then(|lowered| self.natives::<TimestampMicrosecondType>((*value, lowered), rows))
+            }
+            Scalar::Decimal { unscaled, scale, .. } => self.decimals(*unscaled, *scale, rows),
+            Scalar::Float(value) => self.floats::<Float32Type>(f64::from(*value), rows),
+            Scalar::Double(value) => self.floats::<Float64Type>(*value, rows),
+            Scalar::String(value) => self.texts(value, rows),
+            Scalar::Boolean(_) | Scalar::Binary(_) => None,
+        };
+        orders.map_or_else(|| Masks::unknown(rows), |orders| orders.masks(op))
+    }
+
+    fn longs(&self, value: i64, rows: usize) -> Option<Orders> {
+        match self.min.as_ref().or(self.max.as_ref())?.data_type() {
+            DataType::Int8 => i8::try_from(value).ok().and_then(|v| self.natives::<Int8Type>((v, v), rows)),
+            DataType::Int16 => i16::try_from(value).ok().and_then(|v| self.natives::<Int16Type>((v, v), rows)),
+            DataType::Int32 => i32::try_from(value).ok().and_then(|v| self.natives::<Int32Type>((v, v), rows)),
+            DataType::Int64 => self.natives::<Int64Type>((value, value), rows),
+            _ => None,
+        }
+    }
+
+    fn decimals(&self, unscaled: i128, scale: u8, rows: usize) -> Option<Orders> {
+        let DataType::Decimal128(_, stored) = self.min.as_ref().or(self.max.as_ref())?.data_type() else {
+            return None;
+        };
+        let digits = u8::try_from(*stored).ok()?.checked_sub(scale)?;
+        let value = unscaled.checked_mul(power_of_ten(digits)?)?;
+        self.natives::<Decimal128Type>((value, value), rows)
+    }
+
+    /// Both ends, each read by `read`; `None` when one of them is of another type.
+    fn ends<'a, R>(&'a self, read: impl Fn(&'a ArrayRef) -> Option<R>) -> Option<(Option<R>, Option<R>)> {
+        let end = |array: &'a Option<ArrayRef>| match array {
+            None => Some(None),
+            Some(array) => read(array).map(Some),
+        };
+        Some((end(&self.min)?, end(&self.max)?))
+    }
+
+    fn natives<T>(&self, literals: (T::Native, T::Native), rows: usize) -> Option<Orders>
+    where
+        T: ArrowPrimitiveType,
+        T::Native: PartialOrd,
+    {
+        let (min, max) = self.ends(|array| array.as_primitive_opt::<T>().map(native_end))?;
+        Some(Orders::of(min.as_ref(), max.as_ref(), literals, rows))
+    }
+
+    fn texts(&self, value: &str, rows: usize) -> Option<Orders> {
+        let (min, max) = self.ends(|array| array.as_string_opt::<i32>().map(text_end))?;
+        Some(Orders::of(min.as_ref(), max.as_ref(), (value, value), rows))
+    }
+
+    fn floats<T>(&self, value: f64, rows: usize) -> Option<Orders>
+    where
+        T: ArrowPrimitiveType,
+        T::Native: Into<f64>,
+    {
+        let (min, max) = self.ends(|array| array.as_primitive_opt::<T>())?;
+        let doubtful = doubtful(min, max, rows);
+        let (min, max) = (min.map(float_end), max.map(float_end));
+        let orders = Orders::of(min.as_ref(), max.as_ref(), (value, value), rows);
+        if value.is_nan() {
+            return None;
+        }
+        // NaN is greater than every number, and may be there unseen. Beside a zero a zero end says nothing.
+        let greater = BooleanBuffer::new_set(rows);
+        let above = min.as_ref().map(|min| min.mask(rows, |min| min > value));
+        let less = match above {
+            Some(above) if value == 0.0 => !&above,
+            _ => orders.less,
+        };
+        Some(Orders { less, greater, equal: orders.equal }.or_any(&doubtful))
+    }
+}
+
+#[cfg(test)]
+mod tests;

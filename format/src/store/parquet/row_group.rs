@@ -1,0 +1,226 @@
+//! The bytes of one row group's wanted columns, in memory, and how many of its rows fit a batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use parquet::arrow::FieldLevels;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector};
+use parquet::basic::Type as PhysicalType;
+use parquet::column::page::{Page, PageIterator, PageReader};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+
+/// Bytes of one decoded batch, about. Where values are large it has fewer rows.
+pub(super) const BATCH_BYTES: u64 = 16 << 20;
+/// Runs of rows that are shorter than this on average are picked after decoding, for which all pages must be there.
+const SHORT_RUN: usize = 64;
+
+/// One row group to be decoded.
+#[derive(Clone, Debug)]
+pub(super) struct GroupPlan {
+    /// Its position in the file.
+    pub(super) group: usize,
+    /// Its rows that are wanted, all when `None`.
+    pub(super) selectors: Option<Vec<RowSelector>>,
+}
+
+impl GroupPlan {
+    /// Where the bytes of `leaves` are, leaf by leaf: whole columns, or single pages where the file has an index of them.
+    pub(super) fn ranges(&self, metadata: &ParquetMetaData, leaves: &[usize]) -> Vec<Vec<Range<u64>>> {
+        let group = metadata.row_group(self.group);
+        let selection = self.selectors.as_ref().filter(|selectors| {
+            let rows: usize = selectors.iter().map(|selector| selector.row_count).sum();
+            rows / selectors.len().max(1) >= SHORT_RUN
+        });
+        let selection = selection.map(|selectors| RowSelection::from(selectors.clone()));
+        let of_leaf = |&leaf: &usize| {
+            let (start, length) = group.column(leaf).byte_range();
+            let (Some(selection), Some(pages)) = (&selection, pages(metadata, self.group, leaf)) else {
+                return vec![start..start.saturating_add(length)];
+            };
+            let dictionary = pages.first().and_then(|page| u64::try_from(page.offset).ok());
+            let dictionary = dictionary.filter(|first| *first > start).map(|first| start..first);
+            dictionary.into_iter().chain(selection.scan_ranges(pages)).collect()
+        };
+        leaves.iter().map(of_leaf).collect()
+    }
+}
+
+/// The index of a column's pages; `None` where it was not loaded.
+fn pages(metadata: &ParquetMetaData, group: usize, leaf: usize) -> Option<&[PageLocation]> {
+    let pages = metadata.offset_index()?.get(group)?.get(leaf)?.page_locations();
+    (!pages.is_empty()).then_some(pages.as_slice())
+}
+
+/// The bytes of one row group's wanted columns. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct FetchedGroup {
+    metadata: Arc<ParquetMetaData>,
+    plan: GroupPlan,
+    /// By leaf.
+    chunks: Arc<Vec<Option<Arc<Chunk>>>>,
+}
+
+impl FetchedGroup {
+    /// `bytes` are those of `ranges`, leaf by leaf.
+    pub(super) fn new(
+        metadata: Arc<ParquetMetaData>,
+        plan: GroupPlan,
+        leaves: &[usize],
+        ranges: Vec<Vec<Range<u64>>>,
+        bytes: Vec<Bytes>,
+    ) -> Self {
+        let mut bytes = bytes.into_iter();
+        let mut chunks = vec![None; metadata.row_group(plan.group).num_columns()];
+        for (&leaf, ranges) in leaves.iter().zip(ranges) {
+            let parts = ranges.into_iter().map(|range| range.start).zip(bytes.by_ref()).collect::<Vec<_>>();
+            chunks[leaf] =
+                Some(Arc::new(Chunk { length: metadata.row_group(plan.group).column(leaf).byte_range().1, parts }));
+        }
+        Self { metadata, plan, chunks: Arc::new(chunks) }
+    }
+
+    /// Starts to decode `leaves`.
+    pub(super) fn reader(&self, levels: &FieldLevels, batch_rows: usize) -> ParquetResult<ParquetRecordBatchReader> {
+        let selection = self.plan.selectors.clone().map(RowSelection::from);
+        ParquetRecordBatchReader::try_new_with_row_groups(levels, self, batch_rows, selection)
+    }
+
+    /// The row group.
+    pub(super) fn row_group(&self) -> &RowGroupMetaData {
+        self.metadata.row_group(self.plan.group)
+    }
+
+    /// Bytes of a decoded row, about, and at most where values are repeated by a dictionary.
+    pub(super) fn bytes_per_row(&self) -> u64 {
+        let group = self.metadata.row_group(self.plan.group);
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
+        let fetched = self.chunks.iter().enumerate().filter(|(_, chunk)| chunk.is_some());
+        let per_row = fetched.map(|(leaf, _)| {
+            let column = group.column(leaf);
+            let values = u64::try_from(column.num_values()).unwrap_or(0);
+            let bytes = values.saturating_mul(self.bytes_per_value(leaf, column)).max(uncompressed(column));
+            bytes / rows
+        });
+        per_row.fold(1_u64, u64::saturating_add)
+    }
+
+    /// Bytes of a decoded value, at most where values are repeated by a dictionary, otherwise about.
+    fn bytes_per_value(&self, leaf: usize, column: &ColumnChunkMetaData) -> u64 {
+        match column.column_type() {
+            PhysicalType::BOOLEAN => 1,
+            PhysicalType::INT32 | PhysicalType::FLOAT => 4,
+            PhysicalType::INT64 | PhysicalType::DOUBLE | PhysicalType::INT96 => 8,
+            PhysicalType::FIXED_LEN_BYTE_ARRAY => u64::try_from(column.column_descr().type_length()).unwrap_or(0),
+            PhysicalType::BYTE_ARRAY => {
+                let told = column.unencoded_byte_array_data_bytes().and_then(|bytes| u64::try_from(bytes).ok());
+                let values = u64::try_from(column.num_values()).unwrap_or(0).max(1);
+                let longest = self.longest_in_dictionary(leaf, column).unwrap_or(0);
+                longest.max(told.unwrap_or(0) / values)
+            }
+        }
+    }
+
+    /// Length of the longest value in the dictionary of a column; `None` where it is too small to matter, and where
+    /// there is none or it can't be read, which the decoder tells better.
+    fn longest_in_dictionary(&self, leaf: usize, column: &ColumnChunkMetaData) -> Option<u64> {
+        column.dictionary_page_offset()?;
+        let rows = u64::try_from(self.metadata.row_group(self.plan.group).num_rows()).ok()?;
+        if uncompressed(column).saturating_mul(rows) <= BATCH_BYTES {
+            return None;
+        }
+        let Ok(Some(Page::DictionaryPage { buf, .. })) = self.pages(leaf).ok()?.get_next_page() else { return None };
+        let (mut rest, mut longest) = (buf.as_ref(), 0);
+        while let Some((length, values)) = rest.split_first_chunk::<4>() {
+            let length = u32::from_le_bytes(*length);
+            longest = longest.max(length);
+            rest = values.get(length as usize..)?;
+        }
+        Some(longest.into())
+    }
+
+    fn pages(&self, leaf: usize) -> ParquetResult<SerializedPageReader<Chunk>> {
+        let missing = || ParquetError::General(format!("column {leaf} was not fetched"));
+        let chunk = self.chunks.get(leaf).cloned().flatten().ok_or_else(missing)?;
+        let pages = pages(&self.metadata, self.plan.group, leaf).map(<[_]>::to_vec);
+        SerializedPageReader::new(chunk, self.metadata.row_group(self.plan.group).column(leaf), self.num_rows(), pages)
+    }
+}
+
+fn uncompressed(column: &ColumnChunkMetaData) -> u64 {
+    u64::try_from(column.uncompressed_size()).unwrap_or(0)
+}
+
+impl RowGroups for FetchedGroup {
+    fn num_rows(&self) -> usize {
+        usize::try_from(self.metadata.row_group(self.plan.group).num_rows()).unwrap_or(0)
+    }
+
+    fn column_chunks(&self, leaf: usize) -> ParquetResult<Box<dyn PageIterator>> {
+        let pages: Box<dyn PageReader> = Box::new(self.pages(leaf)?);
+        Ok(Box::new(OneColumn(Some(pages))))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(std::iter::once(self.metadata.row_group(self.plan.group)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+}
+
+struct OneColumn(Option<Box<dyn PageReader>>);
+
+impl Iterator for OneColumn {
+    type Item = ParquetResult<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl PageIterator for OneColumn {}
+
+/// Parts of one column, each at its place in the file, ascending.
+struct Chunk {
+    /// Bytes of the whole column.
+    length: u64,
+    parts: Vec<(u64, Bytes)>,
+}
+
+impl Chunk {
+    fn from(&self, start: u64) -> ParquetResult<Bytes> {
+        let outside = || ParquetError::EOF(format!("the column points at byte {start}, outside of its pages"));
+        let part = self.parts.partition_point(|(at, _)| *at <= start).checked_sub(1).ok_or_else(outside)?;
+        let (at, bytes) = &self.parts[part];
+        let skipped = usize::try_from(start - at).ok().filter(|skipped| *skipped <= bytes.len()).ok_or_else(outside)?;
+        Ok(bytes.slice(skipped..))
+    }
+}
+
+impl Length for Chunk {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Chunk {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let bytes = self.from(start)?;
+        if length > bytes.len() {
+            return Err(ParquetError::EOF(format!("a page ends {} bytes behind its column", length - bytes.len())));
+        }
+        Ok(bytes.slice(..length))
+    }
+}
