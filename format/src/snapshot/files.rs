@@ -95,10 +95,10 @@ fn reconciled(
 ) -> BoxStream<'static, Result<FileBatch>> {
     enum Said {
         Newer(Changes),
-        Older(FileBatch),
+        Older(Box<FileBatch>),
     }
     let mut fold = TailFold::new(home);
-    let said = newer.map_ok(Said::Newer).chain(older.map_ok(Said::Older));
+    let said = newer.map_ok(Said::Newer).chain(older.map_ok(|batch| Said::Older(Box::new(batch))));
     let left = said.map(move |said| {
         let batches = match said? {
             Said::Newer(changes) => {

@@ -1,7 +1,7 @@
 //! The data files of a version: there, as large as told, with the rows and values that their statistics tell of.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -38,7 +38,7 @@ pub(super) async fn check(snapshot: &Snapshot, options: CheckOptions, report: &m
     let objects: HashMap<String, u64> =
         root.list("").await?.into_iter().map(|object| (object.path.as_ref().to_owned(), object.size_bytes)).collect();
     let plan = if options.deep { Some(snapshot.plan_scan(&ScanRequest::default()).await?) } else { None };
-    let (objects, plan) = (Objects { listed: objects, asked: AtomicU64::new(0) }, plan.as_ref().map(by_path));
+    let (objects, plan) = (Objects::new(objects), plan.as_ref().map(by_path));
     let looked = stream::iter(files.iter())
         .map(|add| {
             let (objects, plan) = (&objects, plan.as_ref());
@@ -52,7 +52,7 @@ pub(super) async fn check(snapshot: &Snapshot, options: CheckOptions, report: &m
         report.rows_read += looked.rows_read;
         looked.findings.into_iter().for_each(|finding| report.take(finding));
     }
-    find_extras(snapshot, &files, &objects.listed, report).await
+    find_extras(snapshot, &files, &objects, report).await
 }
 
 /// A plan, and where in it a file is.
@@ -64,16 +64,29 @@ fn by_path(plan: &ScanPlan) -> Planned<'_> {
 
 /// What lies below the table's root.
 struct Objects {
-    listed: HashMap<String, u64>,
+    listed: HashMap<String, Object>,
     /// How often the store was asked for what was not listed.
     asked: AtomicU64,
 }
 
+/// Its size, and whether a file of the table was looked up there.
+struct Object {
+    size_bytes: u64,
+    is_known: AtomicBool,
+}
+
 impl Objects {
+    fn new(listed: HashMap<String, u64>) -> Self {
+        let object = |size_bytes| Object { size_bytes, is_known: AtomicBool::new(false) };
+        let listed = listed.into_iter().map(|(path, size_bytes)| (path, object(size_bytes))).collect();
+        Self { listed, asked: AtomicU64::new(0) }
+    }
+
     /// Size of a file; `None` when it is not there.
     async fn size_of(&self, root: &TableRoot, path: &Path) -> Result<Option<u64>> {
-        if let Some(size) = self.listed.get(path.as_ref()) {
-            return Ok(Some(*size));
+        if let Some(object) = self.listed.get(path.as_ref()) {
+            object.is_known.store(true, Ordering::Relaxed);
+            return Ok(Some(object.size_bytes));
         }
         // Written since the listing, or outside of the table's own folder. Where thousands are missing, the listing is
         // taken at its word.
@@ -183,14 +196,12 @@ fn check_partition_values(snapshot: &Snapshot, add: &Add, looked: &mut Looked) {
 }
 
 /// Objects that no version known needs: of writes that failed, or kept for older versions. A vacuum removes them.
-async fn find_extras(
-    snapshot: &Snapshot,
-    live: &Files,
-    objects: &HashMap<String, u64>,
-    report: &mut CheckReport,
-) -> Result<()> {
+async fn find_extras(snapshot: &Snapshot, live: &Files, objects: &Objects, report: &mut CheckReport) -> Result<()> {
     let root: &TableRoot = snapshot.root();
-    let mut unknown: HashMap<&str, u64> = objects.iter().map(|(path, size)| (path.as_str(), *size)).collect();
+    let mut unknown: HashMap<&str, u64> = HashMap::new();
+    for (path, object) in objects.listed.iter().filter(|(_, object)| !object.is_known.load(Ordering::Relaxed)) {
+        unknown.insert(path, object.size_bytes);
+    }
     let mut know = |path: &str| {
         root.resolve(path).ok().and_then(|path| unknown.remove(path.as_ref()));
     };
@@ -198,8 +209,12 @@ async fn find_extras(
         know(path);
         vector.and_then(|vector| vector.log_path().ok().flatten()).iter().for_each(|path| know(path));
     };
-    for add in live.batches().iter().flat_map(|batch| (0..batch.len()).map(|row| batch.add_without_stats(row))) {
-        know_both(&add.path, add.deletion_vector.as_ref());
+    // The data files themselves were looked up.
+    for batch in live.batches() {
+        for row in (0..batch.len()).filter(|&row| batch.vector_id(row).is_some()) {
+            let add = batch.add_without_stats(row);
+            know_both(&add.path, add.deletion_vector.as_ref());
+        }
     }
     let mut tombstones = snapshot.batches(&FilesWanted::removes());
     while let Some(batch) = tombstones.try_next().await? {
