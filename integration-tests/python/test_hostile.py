@@ -112,6 +112,7 @@ def column(table, name, type, **more):
         "objects nested 100,000 deep": lambda: b'{"commitInfo":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001 + b"\n",
         "open brackets": lambda: b'{"add":' + b"[" * 1_000_000,
         "a line of 100 MB": lambda: b'{"commitInfo":{"x":"' + b"a" * 100_000_000 + b'"}}\n',
+        "a line of 300 MB": lambda: b'{"commitInfo":{"x":"' + b"a" * 300_000_000 + b'"}}\n',
         "a million adds in one line": lambda: b"".join([json.dumps(add(f"f{i}")).encode() for i in range(1_000_000)]),
         "two protocols": b'{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}\n' * 2,
         "protocol versions that are text": b'{"protocol":{"minReaderVersion":"1","minWriterVersion":2}}\n',
@@ -753,6 +754,42 @@ def a_whole_file_of_another_size(table):
     """It is read by its own footer, and is not what the log lists."""
     path = table.data_files()[0]
     path.write_bytes(pq_with_plain_pages())
+
+
+# Commits of a million files.
+
+MILLION = 1_000_000
+
+
+@pytest.fixture(scope="session")
+def crowd(bases, tmp_path_factory):
+    """A table with a commit of a million files that are not there."""
+    table = bases["plain"].copy(tmp_path_factory.mktemp("crowd") / "t")
+    one = json.dumps(add("NAME", stats=json.dumps({"numRecords": 1})))
+    with open(table.commit(table.version + 1), "w") as file:
+        file.write('{"commitInfo":{"operation":"WRITE"}}\n')
+        file.writelines(one.replace("NAME", f"f{i}") + "\n" for i in range(MILLION))
+    return table
+
+
+@pytest.mark.parametrize(
+    "args,status,said",
+    [
+        (["sql", "select count(*) n from '{}'"], 0, str(MILLION + ROWS)),
+        (["sql", "select count(*) n from '{}' where id > 5"], NOT_FOUND, ""),
+        (["scan", "{}"], NOT_FOUND, ""),
+        (["show", "{}"], 0, str(MILLION + ROWS)),
+        (["log", "{}"], 0, str(MILLION)),
+        (["fsck", "{}"], CORRUPT, f"and {MILLION - 1000} more"),
+    ],
+    ids=["count", "filter", "scan", "show", "log", "fsck"],
+)
+def test_a_million_files_in_one_commit(crowd, tmp_path, args, status, said):
+    before = fingerprint(crowd.path)
+    done = judge(Lake(tmp_path), *[arg.replace("{}", str(crowd.path)) for arg in args], "--format", "json")
+    assert done.status == status, done
+    assert said in done.out.decode(), done
+    assert fingerprint(crowd.path) == before
 
 
 # The judge.

@@ -3,7 +3,7 @@
 use lake_catalog_api::Table as CatalogTable;
 use lake_format::Snapshot;
 use lake_format::schema::{StructType, write_schema};
-use lake_format::snapshot::Files;
+use lake_format::snapshot::FilesTotal;
 use lake_query::{Place, TableRef};
 use serde_json::{Value, json};
 
@@ -30,10 +30,10 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         Place::Name { .. } => Some(context.resolver().entry(&reference.place).await?),
         Place::Location(_) => None,
     };
-    context.output().object(&object(&reference, &snapshot, &*snapshot.files().await?, entry.as_ref()))
+    context.output().object(&object(&reference, &snapshot, snapshot.files_total().await?, entry.as_ref()))
 }
 
-fn object(reference: &TableRef, snapshot: &Snapshot, files: &Files, entry: Option<&CatalogTable>) -> Object {
+fn object(reference: &TableRef, snapshot: &Snapshot, files: FilesTotal, entry: Option<&CatalogTable>) -> Object {
     let metadata = snapshot.metadata();
     let protocol = snapshot.protocol();
     let full_name = entry.map(|entry| format!("{}.{}.{}", entry.catalog, entry.schema, entry.name));
@@ -46,9 +46,9 @@ fn object(reference: &TableRef, snapshot: &Snapshot, files: &Files, entry: Optio
         .with("id", Kind::Text, metadata.id.clone())
         .with("version", Kind::Number, snapshot.version())
         .with("timestamp", Kind::Text, time(snapshot.timestamp_ms()))
-        .with("num_files", Kind::Number, files.len())
-        .with("num_rows", Kind::Number, files.num_rows())
-        .with_shown("size_bytes", Kind::Number, files.size_bytes(), size(files.size_bytes()))
+        .with("num_files", Kind::Number, files.num_files)
+        .with("num_rows", Kind::Number, files.num_rows)
+        .with_shown("size_bytes", Kind::Number, files.size_bytes, size(files.size_bytes))
         .with_shown(
             "partition_columns",
             Kind::Json,

@@ -5,6 +5,7 @@ pub mod columnar;
 mod commit_info;
 pub mod deletion_vector;
 mod domain;
+pub(crate) mod line;
 mod metadata;
 pub mod partition_value;
 mod protocol;

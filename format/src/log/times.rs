@@ -1,6 +1,6 @@
 //! When versions were committed: the times of their files, made to rise, or those that the commits vouch for.
 
-use super::commit::read_commit;
+use super::commit::read_commit_info;
 use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::store::{ObjectInfo, TableRoot};
@@ -83,7 +83,7 @@ fn newest_by_file(commits: &[(u64, ObjectInfo)], at_ms: i64) -> Option<u64> {
 }
 
 async fn own_time(root: &TableRoot, version: u64) -> Result<i64> {
-    let record = read_commit(root, version).await?;
+    let record = read_commit_info(root, version).await?;
     let record = record.ok_or_else(|| {
         Error::not_found(format!("commit {version} was listed but is gone"))
             .with_object(root.display())

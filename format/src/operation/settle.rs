@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::log::{LogPath, is_linked, list_log, read_commit};
+use crate::log::{LogPath, is_linked, list_log, read_commit_info};
 use crate::planted::{Defect, planted};
 use crate::store::TableRoot;
 
@@ -43,7 +43,7 @@ pub async fn settle(root: &TableRoot, token: &str) -> Result<Settlement> {
     };
     let files = list_log(root, version.saturating_sub(1)).await?;
     let passed = files.iter().filter(|file| file.meaning.version() >= version).any(|file| passed(&file.meaning));
-    let holder = read_commit(root, version).await?;
+    let holder = read_commit_info(root, version).await?;
     Ok(match holder {
         // A file that the log does not go through is a late writer's: whose the version was, nothing tells any more.
         Some(_) if !is_linked(&files, version) && !planted(Defect::BlindStart) => Settlement::Forgotten,

@@ -1,8 +1,9 @@
 //! The identity of a logical file: its path in one spelling, and its deletion vector (LOG-4).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use crate::action::partition_value::decode_path;
 use crate::action::{Add, Remove};
@@ -68,13 +69,52 @@ impl Home {
     }
 }
 
-/// Keys that were seen, sixteen bytes each. Two keys fall together with a chance of 1 in 2^64 at a billion keys, and not
-/// by anyone's design: the hashes are seeded by chance.
+/// A key in sixteen bytes. Two keys fall together with a chance of 1 in 2^64 at a billion keys, and not by anyone's
+/// design: the hashes are seeded by chance, once in the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(u64, u64);
+
+impl Fingerprint {
+    /// That of a file of the table at `home`: its path as the log has it, and the identity of its deletion vector.
+    pub fn of(path: &str, vector: Option<&str>, home: &Home) -> Self {
+        static SEEDS: LazyLock<(RandomState, RandomState)> = LazyLock::new(Default::default);
+        let key = (home.canonical(path), vector.filter(|_| !planted(Defect::VectorlessKeys)));
+        Self(SEEDS.0.hash_one(&key), SEEDS.1.hash_one(&key))
+    }
+}
+
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+/// Takes a hash for what it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Values by fingerprint.
+pub type ByFingerprint<V> = HashMap<Fingerprint, V, BuildHasherDefault<Hashed>>;
+
+/// Keys that were seen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SeenKeys {
-    keys: HashSet<(u64, u64)>,
+    keys: HashSet<Fingerprint, BuildHasherDefault<Hashed>>,
     home: Home,
-    hashers: (RandomState, RandomState),
 }
 
 impl SeenKeys {
@@ -82,19 +122,34 @@ impl SeenKeys {
         Self { home, ..Self::default() }
     }
 
-    fn fingerprint(&self, path: &str, vector: Option<&str>) -> (u64, u64) {
-        let key = (self.home.canonical(path), vector.filter(|_| !planted(Defect::VectorlessKeys)));
-        (self.hashers.0.hash_one(&key), self.hashers.1.hash_one(&key))
+    /// Adds a key; whether it was new.
+    pub(super) fn insert(&mut self, key: Fingerprint) -> bool {
+        self.keys.insert(key)
     }
 
-    /// Adds a key; whether it was new.
-    pub(super) fn insert(&mut self, path: &str, vector: Option<&str>) -> bool {
-        let fingerprint = self.fingerprint(path, vector);
-        self.keys.insert(fingerprint)
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.keys.extend(&other.keys);
+    }
+
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.keys.reserve(more);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (few, many) = if self.len() <= other.len() { (self, other) } else { (other, self) };
+        few.keys.iter().any(|key| many.keys.contains(key))
     }
 
     pub(super) fn contains(&self, path: &str, vector: Option<&str>) -> bool {
-        !self.keys.is_empty() && self.keys.contains(&self.fingerprint(path, vector))
+        !self.is_empty() && self.keys.contains(&Fingerprint::of(path, vector, &self.home))
     }
 }
 
@@ -107,7 +162,7 @@ mod tests {
         let home = Home::default();
         let key = |path: &str| FileKey::of_add(&Add { path: path.to_owned(), ..Add::default() }, &home);
         let mut seen = SeenKeys::default();
-        assert!(seen.insert("/some/a b", None));
+        assert!(seen.insert(Fingerprint::of("/some/a b", None, &home)));
         for other in ["file:/some/a%20b", "file:///some/a b", "/some/a%20b"] {
             assert_eq!(key("/some/a b"), key(other), "LOG-4: {other}");
             assert!(seen.contains(other, None) && !seen.contains(other, Some("i1")), "LOG-4: {other}");
@@ -134,7 +189,7 @@ mod tests {
         ] {
             let relative = FileKey::of_add(&add("p=1/a"), home);
             let mut seen = SeenKeys::new(home.clone());
-            assert!(seen.insert("p=1/a", None));
+            assert!(seen.insert(Fingerprint::of("p=1/a", None, home)));
             for path in same {
                 assert_eq!(FileKey::of_add(&add(path), home), relative, "LOG-4: {path}");
                 assert!(seen.contains(path, None), "LOG-4: {path}");

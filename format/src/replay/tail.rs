@@ -1,12 +1,13 @@
 //! The files that commits above a checkpoint brought and ended, reconciled.
 
+use super::changes::Changes;
 use super::key::{Home, SeenKeys};
-use crate::action::columnar::FileBatch;
-use crate::action::{Action, Add, Remove};
+use crate::action::columnar::{FileBatch, FileKind};
 use crate::error::Result;
 
-/// Files turned into columns at a time.
-const BATCH_ROWS: usize = 8192;
+/// Batches of fewer rows and bytes are put together.
+const SMALL_ROWS: usize = 4096;
+const SMALL_BYTES: usize = 4 << 20;
 
 /// What commits say of files, the newest word on each.
 #[derive(Clone, Debug, Default)]
@@ -32,70 +33,133 @@ impl Tail {
     /// # Errors
     /// `Internal` when the columns can't be cut.
     pub fn surviving(&self, older: &FileBatch) -> Result<FileBatch> {
-        let kept = |row: usize| !self.seen.contains(older.path(row), older.vector_id(row).as_deref());
+        self.seen.surviving(older)
+    }
+}
+
+impl SeenKeys {
+    fn surviving(&self, older: &FileBatch) -> Result<FileBatch> {
+        if self.is_empty() {
+            return Ok(older.clone());
+        }
+        let kept = |row: usize| !self.contains(older.path(row), older.vector_id(row).as_deref());
         older.clone().filtered(kept)
     }
 }
 
-/// Folds commits newest to oldest.
+/// Folds commits newest to oldest. Of what one commit says twice of a file, the first line counts.
 #[derive(Debug, Default)]
 pub struct TailFold {
     tail: Tail,
-    adds: Vec<Add>,
-    removes: Vec<Remove>,
 }
 
 impl TailFold {
     /// Of commits to the table at `home`.
     pub fn new(home: Home) -> Self {
-        let tail = Tail { seen: SeenKeys::new(home), ..Tail::default() };
-        Self { tail, ..Self::default() }
+        Self { tail: Tail { seen: SeenKeys::new(home), ..Tail::default() } }
     }
 
-    /// Takes one action of a commit not newer than those taken before.
+    /// Takes what a commit says that is not newer than those taken before, or the next part of one.
     ///
     /// # Errors
-    /// `Internal` when files can't be held as columns.
-    pub fn take(&mut self, action: Action) -> Result<()> {
-        match action {
-            Action::Add(add) => {
-                let vector = add.deletion_vector.as_ref().map(|vector| vector.unique_id());
-                if self.tail.seen.insert(&add.path, vector.as_deref()) {
-                    self.adds.push(*add);
-                }
-            }
-            Action::Remove(remove) => {
-                let vector = remove.deletion_vector.as_ref().map(|vector| vector.unique_id());
-                if self.tail.seen.insert(&remove.path, vector.as_deref()) {
-                    self.removes.push(*remove);
-                }
-            }
-            _ => {}
-        }
-        if self.adds.len() >= BATCH_ROWS || self.removes.len() >= BATCH_ROWS {
-            self.flush()?;
-        }
+    /// `Internal` when the columns can't be cut.
+    pub fn take(&mut self, changes: &Changes) -> Result<()> {
+        let (adds, removes) = self.news(changes)?;
+        self.tail.adds.extend(adds);
+        self.tail.removes.extend(removes);
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
-        if !self.adds.is_empty() {
-            let adds = std::mem::take(&mut self.adds);
-            self.tail.adds.push(FileBatch::of_adds(&adds.iter().collect::<Vec<_>>())?);
+    /// The same, but the files, adds and removes, are handed out and not kept.
+    ///
+    /// # Errors
+    /// As [`TailFold::take`].
+    pub fn news(&mut self, changes: &Changes) -> Result<(Vec<FileBatch>, Vec<FileBatch>)> {
+        let keys = changes.keys();
+        self.tail.seen.reserve(keys.len());
+        let is_new: Vec<bool> = keys.iter().map(|(key, _)| self.tail.seen.insert(*key)).collect();
+        if is_new.iter().all(|&new| new) {
+            return Ok((changes.adds.clone(), changes.removes.clone()));
         }
-        if !self.removes.is_empty() {
-            let removes = std::mem::take(&mut self.removes);
-            self.tail.removes.push(FileBatch::of_removes(&removes.iter().collect::<Vec<_>>())?);
-        }
-        Ok(())
+        let of = |wanted: FileKind, batches: &[FileBatch]| {
+            let new = keys.iter().zip(&is_new).filter(|((_, kind), _)| *kind == wanted).map(|(_, new)| *new);
+            kept(batches, new)
+        };
+        Ok((of(FileKind::Add, &changes.adds)?, of(FileKind::Remove, &changes.removes)?))
+    }
+
+    /// What is left of an older batch, that of a checkpoint.
+    ///
+    /// # Errors
+    /// `Internal` when the columns can't be cut.
+    pub fn surviving(&self, older: &FileBatch) -> Result<FileBatch> {
+        self.tail.surviving(older)
     }
 
     /// What survives.
     ///
     /// # Errors
     /// As [`TailFold::take`].
-    pub fn finish(mut self) -> Result<Tail> {
-        self.flush()?;
+    pub fn finish(self) -> Result<Tail> {
+        self.over(None)
+    }
+
+    /// What survives, `older` being what the commits before these say.
+    ///
+    /// # Errors
+    /// As [`TailFold::take`].
+    pub fn over(mut self, older: Option<&Tail>) -> Result<Tail> {
+        if let Some(older) = older {
+            let changed = self.tail.seen.overlaps(&older.seen);
+            let left = |batches: &[FileBatch]| match changed {
+                true => batches.iter().map(|batch| self.tail.seen.surviving(batch)).collect::<Result<Vec<_>>>(),
+                false => Ok(batches.to_vec()),
+            };
+            let (adds, removes) = (left(&older.adds)?, left(&older.removes)?);
+            self.tail.adds.extend(adds);
+            self.tail.removes.extend(removes);
+            self.tail.seen.extend(&older.seen);
+        }
+        self.tail.adds = gathered(self.tail.adds)?;
+        self.tail.removes = gathered(self.tail.removes)?;
         Ok(self.tail)
+    }
+}
+
+fn kept(batches: &[FileBatch], mut new: impl Iterator<Item = bool>) -> Result<Vec<FileBatch>> {
+    let mut left = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let mask: Vec<bool> = new.by_ref().take(batch.len()).collect();
+        let batch = batch.clone().filtered(|row| mask.get(row).copied().unwrap_or(false))?;
+        left.extend((!batch.is_empty()).then_some(batch));
+    }
+    Ok(left)
+}
+
+/// Small batches beside each other made into one, the smaller before the larger: a batch is copied a few times at most
+/// while many small ones come before it.
+fn gathered(batches: Vec<FileBatch>) -> Result<Vec<FileBatch>> {
+    let mut done: Vec<FileBatch> = Vec::new();
+    let mut run: Vec<FileBatch> = Vec::new();
+    let mut rows = 0;
+    for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
+        let small = batch.len() < SMALL_ROWS && rows < SMALL_ROWS && batch.text_bytes() < SMALL_BYTES;
+        let joins = small && batch.len() <= 2 * rows.max(64);
+        if !joins && !run.is_empty() {
+            done.extend(joined(std::mem::take(&mut run))?);
+            rows = 0;
+        }
+        rows += batch.len();
+        run.push(batch);
+    }
+    done.extend(joined(run)?);
+    Ok(done)
+}
+
+fn joined(run: Vec<FileBatch>) -> Result<Option<FileBatch>> {
+    match run.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        many => FileBatch::joined(many),
     }
 }

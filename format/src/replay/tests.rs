@@ -19,7 +19,9 @@ fn start() -> Vec<Action> {
 
 fn tail(newest_first: &[&[Action]]) -> Tail {
     let mut fold = TailFold::default();
-    newest_first.iter().flat_map(|commit| commit.iter()).for_each(|action| fold.take(action.clone()).expect("taken"));
+    newest_first
+        .iter()
+        .for_each(|commit| fold.take(&Changes::of(commit, &Home::default()).expect("columns")).expect("taken"));
     fold.finish().expect("tail")
 }
 
@@ -49,6 +51,50 @@ fn a_checkpoint_tells_only_what_the_commits_above_it_do_not() {
     let older = FileBatch::of_adds(&adds.iter().collect::<Vec<_>>()).expect("batch");
     let tail = tail(&[&[remove("a"), add("b", "new"), add("d", "")]]);
     assert_eq!(paths(&[tail.surviving(&older).expect("cut")]), ["c"], "LOG-3");
+}
+
+/// LOG-3: what was put together is not looked at again, and what is said later counts.
+#[test]
+fn commits_on_top_of_a_tail_give_what_all_of_them_give() {
+    let commits: Vec<Vec<Action>> = (0..40)
+        .map(|n: usize| {
+            let mut commit = vec![add(&format!("f{n}"), "s"), add(&format!("again{}", n % 3), &n.to_string())];
+            commit.extend((n.is_multiple_of(4)).then(|| remove(&format!("f{}", n / 2))));
+            commit
+        })
+        .collect();
+    let newest_first: Vec<&[Action]> = commits.iter().rev().map(Vec::as_slice).collect();
+    let whole = tail(&newest_first);
+    let mut stepped = Tail::default();
+    for (at, two) in commits.chunks(2).enumerate() {
+        let mut fold = TailFold::default();
+        two.iter()
+            .rev()
+            .for_each(|commit| fold.take(&Changes::of(commit, &Home::default()).expect("columns")).expect("taken"));
+        stepped = fold.over(Some(&stepped)).expect("on top");
+        let at = at * 2 + 2;
+        let so_far = tail(&newest_first[40 - at..]);
+        assert_eq!(paths(stepped.adds()), paths(so_far.adds()), "after {at}");
+        assert_eq!(paths(stepped.removes()), paths(so_far.removes()), "after {at}");
+    }
+    let digest = |tail: &Tail| tail.adds().iter().fold(0, |sum: u64, batch| sum.wrapping_add(batch.digest()));
+    assert_eq!(digest(&stepped), digest(&whole));
+    assert!(stepped.adds().len() < 8, "{} batches of {} rows", stepped.adds().len(), paths(stepped.adds()).len());
+}
+
+/// LOG-3: of two words of one commit on one file, the first line counts, wherever the commit is cut.
+#[test]
+fn the_first_line_of_a_commit_counts() {
+    let commit = [add("a", "1"), remove("a"), remove("b"), add("b", ""), add("c", "1"), add("c", "2")];
+    let mut cut = TailFold::default();
+    commit.iter().for_each(|action| {
+        cut.take(&Changes::of(std::slice::from_ref(action), &Home::default()).expect("one")).expect("taken")
+    });
+    for tail in [tail(&[&commit]), cut.finish().expect("tail")] {
+        assert_eq!((paths(tail.adds()), paths(tail.removes())), (vec!["a".into(), "c".into()], vec!["b".into()]));
+        let stats = |batch: &FileBatch| (0..batch.len()).all(|row| batch.stats_text(row) == Some("1"));
+        assert!(tail.adds().iter().all(stats));
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod row_ids;
 mod selection;
 mod shared;
 mod stored_bounds;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Add, DeletionVectorDescriptor};
 use crate::error::{Error, Result};
-use crate::expr::Predicate;
+use crate::expr::{ColumnBounds, Predicate};
 use crate::schema::{MappingMode, StructType};
 use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
@@ -44,7 +45,7 @@ pub struct ScanRequest {
     /// Whether the version that last changed each row comes along, as the column [`ROW_COMMIT_VERSION`] behind the
     /// others.
     pub row_commit_versions: bool,
-    /// Whether the plan's files carry all their statistics, which costs reading them.
+    /// Whether the plan tells what the log knows of its columns, which costs reading their statistics.
     pub statistics: bool,
 }
 
@@ -77,9 +78,6 @@ pub struct ScanFile {
     /// Rows in the file, deleted ones included, where the statistics tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_records: Option<u64>,
-    /// Statistics by physical names, where they were asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stats: Option<String>,
     /// Rows of the file that are deleted and must not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_vector: Option<DeletionVectorDescriptor>,
@@ -104,7 +102,6 @@ impl ScanFile {
             size_bytes,
             partition_values: add.partition_values.clone(),
             num_records: add.num_records(),
-            stats: add.stats.clone(),
             deletion_vector: add.deletion_vector.clone(),
             base_row_id: add.base_row_id,
             default_row_commit_version: add.default_row_commit_version,
@@ -145,6 +142,7 @@ pub struct ScanPlan {
     pub files: Arc<Vec<ScanFile>>,
     /// What planning left out.
     pub pruning: Pruning,
+    bounds: Arc<Vec<Option<ColumnBounds>>>,
 }
 
 impl ScanPlan {
@@ -176,6 +174,13 @@ impl ScanPlan {
     /// The rows wanted.
     pub fn predicate(&self) -> Option<&Predicate> {
         self.shared.predicate.as_ref()
+    }
+
+    /// What the log tells of each column of [`ScanPlan::arrow_schema`] in all the files, where the request asked for it:
+    /// bounds that enclose, and the count of nulls as the writers told it. `None` where it can't be told, and for all
+    /// columns of a plan of many files; empty where it was not asked for.
+    pub fn column_bounds(&self) -> &[Option<ColumnBounds>] {
+        &self.bounds
     }
 
     /// The most rows wanted.

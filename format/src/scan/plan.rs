@@ -1,10 +1,10 @@
 //! A request resolved against a table, and the files that can answer it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::prune::{BatchBounds, PredicateColumns, PredicateSieve};
 use super::shared::Shared;
+use super::summary::Summary;
 use super::{Pruning, ScanFile, ScanPlan, ScanRequest, ScanTable};
 use crate::action::DeletionVectorDescriptor;
 use crate::action::columnar::{FileBatch, Sieve};
@@ -29,14 +29,14 @@ impl ScanPlan {
             bytes_planned: bytes,
             ..Pruning::default()
         };
-        Ok(Self { shared, files: Arc::new(files), pruning })
+        Ok(Self { shared, files: Arc::new(files), pruning, bounds: Arc::default() })
     }
 }
 
 /// A scan being planned: takes the live files as they are read, keeps those that can hold wanted rows.
 pub(super) struct Planner {
     shared: Shared,
-    statistics: bool,
+    summary: Option<Summary>,
     columns: Option<PredicateColumns>,
     sieve: Option<Arc<PredicateSieve>>,
     pruning: Pruning,
@@ -50,8 +50,9 @@ impl Planner {
         let shared = Shared::resolve(table, request)?;
         let columns = shared.predicate.as_ref().map(|predicate| PredicateColumns::new(predicate, &shared));
         let sieve = shared.predicate.as_ref().map(|predicate| Arc::new(PredicateSieve::new(predicate, &shared)));
+        let summary = request.statistics.then(|| Summary::new(&shared));
         let (pruning, files) = (Pruning { bytes_total: Some(0), ..Pruning::default() }, Vec::new());
-        Ok(Self { shared, statistics: request.statistics, columns, sieve, pruning, files, sure_rows: Some(0) })
+        Ok(Self { shared, summary, columns, sieve, pruning, files, sure_rows: Some(0) })
     }
 
     /// What planning reads of the files.
@@ -62,7 +63,10 @@ impl Planner {
 
     fn stats_wanted(&self) -> StatsWanted {
         match &self.columns {
-            _ if self.statistics => StatsWanted::All,
+            columns if self.summary.is_some() => {
+                let pruned_by = columns.iter().flat_map(PredicateColumns::physical_paths);
+                StatsWanted::Columns(pruned_by.chain(self.summary.iter().flat_map(Summary::physical_paths)).collect())
+            }
             Some(columns) if !columns.only_partitions() => StatsWanted::Columns(columns.physical_paths()),
             _ if self.shared.limit.is_some() => StatsWanted::Columns(Vec::new()),
             _ => StatsWanted::None,
@@ -73,6 +77,7 @@ impl Planner {
     pub(super) fn take(&mut self, batch: &FileBatch) -> Result<()> {
         self.pruning.files_total += batch.len() as u64;
         let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch)).transpose()?;
+        let mut planned = Vec::new();
         for row in 0..batch.len() {
             let size_bytes = file_size(batch, row)?;
             self.pruning.bytes_total = self.pruning.bytes_total.map(|bytes| bytes.saturating_add(size_bytes));
@@ -80,7 +85,10 @@ impl Planner {
                 match skip(predicate, bounds, row) {
                     Some(Reason::Partition) => self.pruning.skipped_by_partition += 1,
                     Some(Reason::Statistics) => self.pruning.skipped_by_statistics += 1,
-                    None => self.files.push(self.scan_file(batch, row, size_bytes)),
+                    None => {
+                        planned.push(row);
+                        self.files.push(self.scan_file(batch, row, size_bytes));
+                    }
                 }
                 continue;
             }
@@ -91,7 +99,11 @@ impl Planner {
             }
             let file = self.scan_file(batch, row, size_bytes);
             self.sure_rows = self.sure_rows.zip(file.live_records()).map(|(rows, more)| rows.saturating_add(more));
+            planned.push(row);
             self.files.push(file);
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.take(batch, &planned);
         }
         Ok(())
     }
@@ -103,7 +115,6 @@ impl Planner {
             size_bytes,
             partition_values: add.partition_values,
             num_records: batch.num_records(row).and_then(|rows| u64::try_from(rows).ok()),
-            stats: if self.statistics { batch.stats_json(row).map(Cow::into_owned) } else { None },
             deletion_vector: add.deletion_vector,
             base_row_id: add.base_row_id,
             default_row_commit_version: add.default_row_commit_version,
@@ -132,7 +143,8 @@ impl Planner {
         };
         self.pruning.files_planned = self.files.len() as u64;
         self.pruning.bytes_planned = self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
-        Ok(ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning })
+        let bounds = Arc::new(self.summary.map(Summary::finish).unwrap_or_default());
+        Ok(ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning, bounds })
     }
 }
 

@@ -53,7 +53,19 @@ impl ScanPlan {
     /// Each item can fail, and the stream ends there: `NotFound` for a data file that is gone, `Corrupt` for a
     /// damaged one, the store's own.
     pub fn stream(&self, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
-        self.run(Arc::clone(&self.files), options)
+        self.run(Picked::All(Arc::clone(&self.files)), options)
+    }
+
+    /// The rows of those of the plan's files that `picked` names by their places, in that order.
+    ///
+    /// # Errors
+    /// As [`ScanPlan::stream`].
+    pub fn stream_picked(
+        &self,
+        picked: Arc<Vec<u32>>,
+        options: ReadOptions,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        self.run(Picked::Some(Arc::clone(&self.files), picked), options)
     }
 
     /// The rows of one file, no more than the limit.
@@ -61,10 +73,10 @@ impl ScanPlan {
     /// # Errors
     /// As [`ScanPlan::stream`].
     pub fn stream_file(&self, file: &ScanFile, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
-        self.run(Arc::new(vec![file.clone()]), options)
+        self.run(Picked::All(Arc::new(vec![file.clone()])), options)
     }
 
-    fn run(&self, files: Arc<Vec<ScanFile>>, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
+    fn run(&self, files: Picked, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
         let counts = self.shared.predicate.is_none() || options.exact_filter;
         let remaining = self.shared.limit.filter(|_| counts);
         let run =
@@ -73,10 +85,26 @@ impl ScanPlan {
     }
 }
 
+/// Which files are read, in order.
+enum Picked {
+    All(Arc<Vec<ScanFile>>),
+    /// Those at these places.
+    Some(Arc<Vec<ScanFile>>, Arc<Vec<u32>>),
+}
+
+impl Picked {
+    fn get(&self, at: usize) -> Option<&ScanFile> {
+        match self {
+            Self::All(files) => files.get(at),
+            Self::Some(files, places) => files.get(usize::try_from(*places.get(at)?).ok()?),
+        }
+    }
+}
+
 /// A scan in progress.
 struct Run {
     shared: Arc<Shared>,
-    files: Arc<Vec<ScanFile>>,
+    files: Picked,
     next: usize,
     running: VecDeque<FileTask>,
     remaining: Option<u64>,
@@ -90,8 +118,8 @@ impl Run {
                 self.stop();
                 return None;
             }
-            while self.running.len() < self.options.concurrency.max(1) && self.next < self.files.len() {
-                let file = self.files[self.next].clone();
+            while self.running.len() < self.options.concurrency.max(1) {
+                let Some(file) = self.files.get(self.next).cloned() else { break };
                 self.next += 1;
                 let rows = self.remaining;
                 self.running.push_back(FileTask::start(Arc::clone(&self.shared), file, self.options.clone(), rows));
@@ -120,7 +148,7 @@ impl Run {
 
     fn stop(&mut self) {
         self.running.clear();
-        self.next = self.files.len();
+        self.next = usize::MAX;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
 
 use super::above::{Above, Piece};
 use super::base::Base;
@@ -13,17 +14,21 @@ use crate::clock::ClockRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::checkpoint::{Totals, read_head, read_hint};
 use crate::log::{
-    Checksum, CommitRecord, LogFile, LogPath, LogSegment, TailFile, Timekeeping, Wanted, empty_commit, in_commit_ms,
-    list_log, read_checksum, read_commit, stream_commit,
+    Checksum, CommitRecord, FileLines, LogFile, LogPath, LogSegment, TailFile, Timekeeping, empty_commit, in_commit_ms,
+    list_log, read_checksum, read_commit, read_commit_info, stream_parts,
 };
 use crate::planted::{Defect, planted};
-use crate::replay::{Header, HeaderFold};
+use crate::replay::{FileTally, Header, HeaderFold};
 use crate::store::{ObjectInfo, TableRoot};
 
 /// Commits fetched at once.
 const CONCURRENT_COMMITS: usize = 16;
 /// What a larger commit says of files is not kept, but read again when it is needed.
 const HELD_BYTES: u64 = 4 << 20;
+/// Nor what is said by commits older than so many bytes of others.
+const MOST_HELD_BYTES: u64 = 64 << 20;
+/// Large commits read at once.
+const LARGE_AT_ONCE: usize = 2;
 
 impl Snapshot {
     /// The table at `root`, at the version asked for. The list of its files is not read: that waits until it is needed.
@@ -111,7 +116,7 @@ impl Snapshot {
             }
             None => Base::default(),
         };
-        let pieces = tail.into_iter().map(TailPiece::into_piece).collect();
+        let pieces = tail.into_iter().map(|piece| piece.piece).collect();
         let parts = Parts {
             version: segment.version,
             timestamp_ms,
@@ -198,16 +203,13 @@ impl Known {
             size_bytes: u64::try_from(self.checksum.table_size_bytes).ok()?,
         };
         let mut newer = tail.iter().filter(|piece| piece.to > self.version);
-        newer.try_fold(totals, |totals, piece| match piece.piece {
-            None => after_commit(totals, &piece.actions),
-            Some(_) => None,
-        })
+        newer.try_fold(totals, |totals, piece| after_commit(totals, &piece.actions, piece.tally?))
     }
 }
 
 /// The totals after one more commit; `None` where it can't be told without the list of files: an `add` may speak of a
 /// file that is live already, and a `remove` may leave out the size.
-pub(super) fn after_commit(mut totals: Totals, actions: &[Action]) -> Option<Totals> {
+pub(super) fn after_commit(totals: Totals, actions: &[Action], files: FileTally) -> Option<Totals> {
     let info = actions.iter().find_map(|action| match action {
         Action::CommitInfo(info) => Some(info),
         _ => None,
@@ -216,63 +218,67 @@ pub(super) fn after_commit(mut totals: Totals, actions: &[Action]) -> Option<Tot
     if !ours && info.is_blind_append != Some(true) {
         return None;
     }
-    for action in actions {
-        match action {
-            Action::Add(add) => {
-                totals.num_files = totals.num_files.checked_add(1)?;
-                totals.size_bytes = totals.size_bytes.checked_add(u64::try_from(add.size).ok()?)?;
-            }
-            Action::Remove(remove) => {
-                totals.num_files = totals.num_files.checked_sub(1)?;
-                totals.size_bytes = totals.size_bytes.checked_sub(u64::try_from(remove.size?).ok()?)?;
-            }
-            _ => {}
-        }
-    }
-    Some(totals)
+    Some(Totals {
+        num_files: totals.num_files.checked_add(files.added)?.checked_sub(files.removed)?,
+        size_bytes: totals.size_bytes.checked_add(files.added_bytes?)?.checked_sub(files.removed_bytes?)?,
+    })
 }
 
 /// A commit of the tail, or several made into one.
 struct TailPiece {
     to: u64,
     modified_ms: i64,
-    /// What was parsed of it.
+    /// What was parsed of it, without what it says of files.
     actions: Vec<Action>,
-    /// Where the rest is, when not all was parsed.
-    piece: Option<Piece>,
-}
-
-impl TailPiece {
-    fn into_piece(self) -> Piece {
-        self.piece.unwrap_or_else(|| Piece::of(self.actions))
-    }
+    /// How many files came and went, when that was looked at.
+    tally: Option<FileTally>,
+    piece: Piece,
 }
 
 /// Reads what opening needs of the tail: the commits from `from` on (all when `None`), and the newest in any case. Of
-/// large ones only what does not speak of files.
+/// large ones, and of all when they are many bytes together, only what does not speak of files.
 async fn read_tail(root: &TableRoot, tail: &[TailFile], from: Option<u64>) -> Result<Vec<TailPiece>> {
     let newest = tail.last().map(|file| file.to);
-    let read = |file: TailFile| async move {
-        let TailFile { to, object, .. } = file;
-        if object.size_bytes == 0 {
-            return Err(empty_commit(to).with_object(root.name_of(&object.path)));
+    let mut room = MOST_HELD_BYTES;
+    let mut plans = Vec::with_capacity(tail.len());
+    for file in tail.iter().rev() {
+        let needed = from.is_none_or(|from| file.to >= from) || Some(file.to) == newest;
+        let size = file.object.size_bytes;
+        let held = needed && size <= HELD_BYTES && room.checked_sub(size).map(|left| room = left).is_some();
+        plans.push((file.clone(), needed, held));
+    }
+    plans.reverse();
+    let large = Semaphore::new(LARGE_AT_ONCE);
+    let read = |(TailFile { to, object, .. }, needed, held): (TailFile, bool, bool)| {
+        let large = &large;
+        async move {
+            if object.size_bytes == 0 {
+                return Err(empty_commit(to).with_object(root.name_of(&object.path)));
+            }
+            let modified_ms = object.modified_ms;
+            if !needed {
+                let piece = Piece::Listed(to, object);
+                return Ok(TailPiece { to, modified_ms, actions: Vec::new(), tally: None, piece });
+            }
+            let _turn = if object.size_bytes > HELD_BYTES { large.acquire().await.ok() } else { None };
+            let files = if held { FileLines::WithStats } else { FileLines::Skipped };
+            let mut parts = stream_parts(root, &object.path, to, files);
+            let (mut actions, mut changes, mut tally) = (Vec::new(), Vec::new(), FileTally::default());
+            while let Some(part) = parts.try_next().await? {
+                actions.extend(part.actions);
+                tally = tally.and(part.changes.tally());
+                changes.push(part.changes);
+            }
+            Ok(match held {
+                true => {
+                    let piece = Piece::Read(Arc::new(changes));
+                    TailPiece { to, modified_ms, actions, tally: Some(tally), piece }
+                }
+                false => TailPiece { to, modified_ms, actions, tally: None, piece: Piece::Listed(to, object) },
+            })
         }
-        let (modified_ms, mut actions, mut piece) = (object.modified_ms, Vec::new(), None);
-        let needed = from.is_none_or(|from| to >= from) || Some(to) == newest;
-        let wanted = if object.size_bytes > HELD_BYTES { Wanted::Small } else { Wanted::All };
-        if needed {
-            let keep = |action| {
-                actions.push(action);
-                Ok(())
-            };
-            stream_commit(root, &object.path, to, wanted, keep).await?;
-        }
-        if !needed || wanted == Wanted::Small {
-            piece = Some(Piece::Listed(to, object));
-        }
-        Ok(TailPiece { to, modified_ms, actions, piece })
     };
-    stream::iter(tail.to_vec()).map(read).buffered(CONCURRENT_COMMITS).try_collect().await
+    stream::iter(plans).map(read).buffered(CONCURRENT_COMMITS).try_collect().await
 }
 
 /// When the segment's version was committed.
@@ -297,7 +303,7 @@ async fn segment_time_ms(
             return Ok(own_ms);
         }
         if segment.head.is_some()
-            && let Some(record) = read_commit(root, segment.version).await?
+            && let Some(record) = read_commit_info(root, segment.version).await?
         {
             return Ok(in_commit_ms(&record.actions).unwrap_or_default());
         }

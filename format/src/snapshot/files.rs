@@ -7,14 +7,15 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Snapshot;
+use super::above::Newer;
 use super::base::{Listed, MISCOUNT_HINT, counted};
 use super::build::is_damage;
 use crate::action::columnar::{FileBatch, FileKind};
 use crate::action::{Add, Remove};
 use crate::error::{Error, Result};
 use crate::log::LogSegment;
-use crate::log::checkpoint::{FilesWanted, Totals};
-use crate::replay::Distinct;
+use crate::log::checkpoint::{FilesWanted, StatsWanted, Totals};
+use crate::replay::{Changes, Distinct, Home, TailFold};
 
 /// A file that a checkpoint lists twice: its rows would be read twice, and what else is wrong can't be told.
 pub(crate) fn listed_twice(path: &str) -> Error {
@@ -74,6 +75,43 @@ impl Files {
     }
 }
 
+/// What there is of live files, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilesTotal {
+    /// How many.
+    pub num_files: u64,
+    /// Their bytes.
+    pub size_bytes: u64,
+    /// Their rows that are not deleted, from their statistics (DV-4); `None` when one file has none.
+    pub num_rows: Option<u64>,
+}
+
+/// The files of one kind in what commits say, newest first, and in what is older than all of them.
+fn reconciled(
+    kind: FileKind,
+    home: Home,
+    newer: BoxStream<'static, Result<Changes>>,
+    older: BoxStream<'static, Result<FileBatch>>,
+) -> BoxStream<'static, Result<FileBatch>> {
+    enum Said {
+        Newer(Changes),
+        Older(Box<FileBatch>),
+    }
+    let mut fold = TailFold::new(home);
+    let said = newer.map_ok(Said::Newer).chain(older.map_ok(|batch| Said::Older(Box::new(batch))));
+    let left = said.map(move |said| {
+        let batches = match said? {
+            Said::Newer(changes) => {
+                let (adds, removes) = fold.news(&changes)?;
+                if kind == FileKind::Add { adds } else { removes }
+            }
+            Said::Older(batch) => vec![fold.surviving(&batch)?],
+        };
+        Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)))
+    });
+    left.try_flatten().boxed()
+}
+
 impl Snapshot {
     /// The live files.
     ///
@@ -98,6 +136,27 @@ impl Snapshot {
             Ok(Arc::new(Files { batches }))
         };
         self.files.get_or_try_init(read).await.cloned()
+    }
+
+    /// How much there is of live files. They are counted as they are read, and not kept.
+    ///
+    /// # Errors
+    /// As [`Snapshot::files`].
+    pub async fn files_total(&self) -> Result<FilesTotal> {
+        let count = || async {
+            let mut total = FilesTotal { num_files: 0, size_bytes: 0, num_rows: Some(0) };
+            let mut batches = self.batches(&FilesWanted::adds().with_stats(StatsWanted::Columns(Vec::new())));
+            while let Some(batch) = batches.try_next().await? {
+                total.num_files += batch.len() as u64;
+                for row in 0..batch.len() {
+                    let size_bytes = batch.size(row).and_then(|size| u64::try_from(size).ok());
+                    total.size_bytes = total.size_bytes.saturating_add(size_bytes.unwrap_or(0));
+                    total.num_rows = total.num_rows.and_then(|rows| rows.checked_add(batch.live_records(row)?));
+                }
+            }
+            Ok(total)
+        };
+        self.with_repair(count).await
     }
 
     /// Files that left the table and are still remembered.
@@ -126,15 +185,20 @@ impl Snapshot {
         let kind = wanted.kind;
         let (root, above) = (self.root.clone(), Arc::clone(&self.above));
         let older = self.base.batches(wanted);
+        let with_stats = kind == FileKind::Add && wanted.stats != StatsWanted::None;
         let opened = async move {
-            let tail = above.tail(&root).await?;
-            let newer = match kind {
-                FileKind::Add => tail.adds(),
-                FileKind::Remove => tail.removes(),
-            };
-            let newer: Vec<Result<FileBatch>> = newer.iter().cloned().map(Ok).collect();
-            let surviving = older.map(move |batch| tail.surviving(&batch?));
-            Ok::<_, Error>(stream::iter(newer).chain(surviving))
+            Ok::<_, Error>(match above.newer(&root, with_stats).await? {
+                Newer::Kept(tail) => {
+                    let newer = match kind {
+                        FileKind::Add => tail.adds(),
+                        FileKind::Remove => tail.removes(),
+                    };
+                    let newer: Vec<Result<FileBatch>> = newer.iter().cloned().map(Ok).collect();
+                    let surviving = older.map(move |batch| tail.surviving(&batch?));
+                    stream::iter(newer).chain(surviving).boxed()
+                }
+                Newer::Streamed(changes) => reconciled(kind, root.home(), changes, older),
+            })
         };
         // What a sieve leaves out of the checkpoint a commit may have ended: then the sum proves nothing.
         let counts = kind == FileKind::Add && wanted.sieve.is_none() && self.base.is_doubtful();

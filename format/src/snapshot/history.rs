@@ -5,7 +5,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::Snapshot;
 use crate::action::{Action, CommitInfo};
 use crate::error::{Error, Result};
-use crate::log::{LogPath, list_log, read_commit};
+use crate::log::{FileLines, LogPath, list_log, stream_parts};
+use crate::replay::FileTally;
+use crate::store::ObjectInfo;
 
 /// One commit.
 #[derive(Clone, Debug)]
@@ -20,6 +22,12 @@ pub struct HistoryEntry {
     pub files_added: u64,
     /// Files that left.
     pub files_removed: u64,
+}
+
+/// How many of such commits are read at once: of large ones few, since each takes memory.
+fn concurrency(commits: &[(u64, ObjectInfo)]) -> usize {
+    const LARGE_BYTES: u64 = 4 << 20;
+    if commits.iter().any(|(_, object)| object.size_bytes > LARGE_BYTES) { 2 } else { 16 }
 }
 
 /// The newest `limit` commits in the log of a table, newest first. `snapshot` says where their times are from.
@@ -39,33 +47,28 @@ pub async fn history(snapshot: &Snapshot, limit: usize) -> Result<Vec<HistoryEnt
     }
     // One more than asked for: times are made to rise from the one before.
     let start = commits.len().saturating_sub(limit.saturating_add(1));
-    let read = |(version, object): (u64, crate::store::ObjectInfo)| async move {
-        let record = read_commit(root, version).await?;
-        let record = record.ok_or_else(|| Error::corrupt(format!("commit {version} was listed but is gone")))?;
-        Ok::<_, Error>((record, object.modified_ms))
+    let read = |(version, object): (u64, ObjectInfo)| async move {
+        let (mut actions, mut tally) = (Vec::new(), FileTally::default());
+        let mut parts = stream_parts(root, &object.path, version, FileLines::Bare);
+        while let Some(part) = parts.try_next().await? {
+            tally = tally.and(part.changes.tally());
+            actions.extend(part.actions);
+        }
+        Ok::<_, Error>((version, actions, tally, object.modified_ms))
     };
-    let records: Vec<_> = stream::iter(commits.split_off(start)).map(read).buffered(16).try_collect().await?;
+    let at_once = concurrency(&commits[start..]);
+    let records: Vec<_> = stream::iter(commits.split_off(start)).map(read).buffered(at_once).try_collect().await?;
     let mut previous = None;
     let mut entries = Vec::with_capacity(records.len());
-    for (record, modified_ms) in records {
-        let timestamp_ms = keeping.time_of(record.version, &record.actions, modified_ms, previous);
+    for (version, actions, tally, modified_ms) in records {
+        let timestamp_ms = keeping.time_of(version, &actions, modified_ms, previous);
         previous = Some(timestamp_ms);
-        let mut entry = HistoryEntry {
-            version: record.version,
-            timestamp_ms,
-            info: CommitInfo::default(),
-            files_added: 0,
-            files_removed: 0,
-        };
-        for action in record.actions {
-            match action {
-                Action::CommitInfo(info) => entry.info = *info,
-                Action::Add(_) => entry.files_added += 1,
-                Action::Remove(_) => entry.files_removed += 1,
-                _ => {}
-            }
-        }
-        entries.push(entry);
+        let info = actions.into_iter().find_map(|action| match action {
+            Action::CommitInfo(info) => Some(*info),
+            _ => None,
+        });
+        let (info, files_added, files_removed) = (info.unwrap_or_default(), tally.added, tally.removed);
+        entries.push(HistoryEntry { version, timestamp_ms, info, files_added, files_removed });
     }
     entries.reverse();
     entries.truncate(limit);

@@ -15,8 +15,8 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use crate::log::checkpoint::Totals;
-pub use files::Files;
 pub(crate) use files::listed_twice;
+pub use files::{Files, FilesTotal};
 pub use history::{HistoryEntry, history};
 
 use above::Above;
@@ -34,7 +34,7 @@ use crate::protocol::{
     IndexedLeaf, Rules, TableProperties, check_read, check_schema, check_write, column_mapping, indexed_leaves,
     is_supported,
 };
-use crate::replay::{Header, HeaderFold};
+use crate::replay::{FileTally, Header, HeaderFold};
 use crate::schema::mapping::physical_name;
 use crate::schema::{DataType, MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
@@ -119,7 +119,8 @@ impl Snapshot {
     pub(crate) fn first(root: TableRoot, clock: ClockRef, actions: Vec<Action>, now_ms: i64) -> Result<Self> {
         let mut fold = HeaderFold::default();
         fold.commit(0, &actions)?;
-        let (header, totals) = (fold.finish()?, build::after_commit(Totals::default(), &actions));
+        let (header, totals) =
+            (fold.finish()?, build::after_commit(Totals::default(), &actions, FileTally::of(&actions)));
         let timestamp_ms = time::timekeeping_of(&header).time_of(0, &actions, now_ms, None);
         let above = Above::default().pushed(actions);
         Self::new(root, clock, Parts { version: 0, timestamp_ms, header, base: Arc::default(), above, totals })
@@ -233,7 +234,7 @@ impl Snapshot {
         };
         let keeping = if redefines { time::timekeeping_of(&header) } else { self.timekeeping() };
         let timestamp_ms = keeping.time_of(version, &actions, modified_ms, Some(self.timestamp_ms));
-        let totals = self.totals.and_then(|totals| build::after_commit(totals, &actions));
+        let totals = self.totals.and_then(|totals| build::after_commit(totals, &actions, FileTally::of(&actions)));
         let above = self.above.pushed(actions);
         if !redefines {
             // What the table is was interpreted before.

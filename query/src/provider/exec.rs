@@ -21,7 +21,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use lake_format::Result;
-use lake_format::scan::{ReadOptions, ScanFile, ScanPlan};
+use lake_format::scan::{ReadOptions, ScanPlan};
 
 use super::split::split;
 use super::statistics::of_scan;
@@ -32,7 +32,8 @@ use crate::predicate::show;
 #[derive(Clone, Debug)]
 pub(super) struct LakeScanExec {
     plan: ScanPlan,
-    groups: Vec<Arc<Vec<ScanFile>>>,
+    /// Places of the files in the plan.
+    groups: Vec<Arc<Vec<u32>>>,
     /// No more rows than this from any partition.
     fetch: Option<usize>,
     properties: Arc<PlanProperties>,
@@ -137,16 +138,17 @@ impl ExecutionPlan for LakeScanExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
-        let Some(files) = self.groups.get(partition) else {
+        let Some(places) = self.groups.get(partition) else {
             return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
         };
-        let bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size_bytes));
+        let files = places.iter().filter_map(|&place| self.plan.files.get(usize::try_from(place).ok()?));
+        let bytes = files.fold(0, |sum: u64, file| sum.saturating_add(file.size_bytes));
         let count = |name: &'static str, value: u64| {
             MetricBuilder::new(&self.metrics)
                 .counter(name, partition)
                 .add(usize::try_from(value).unwrap_or(usize::MAX));
         };
-        count("files", files.len() as u64);
+        count("files", places.len() as u64);
         count("file_bytes", bytes);
         let options = ReadOptions {
             batch_rows: context.session_config().batch_size(),
@@ -154,11 +156,9 @@ impl ExecutionPlan for LakeScanExec {
             concurrency: if self.plan.root().url().scheme() == "file" { 1 } else { 2 },
             ..ReadOptions::default()
         };
-        let mut part = self.plan.clone();
-        part.files = Arc::clone(files);
         Ok(Box::pin(ScanStream {
             schema: Arc::clone(self.plan.arrow_schema()),
-            batches: part.stream(options),
+            batches: self.plan.stream_picked(Arc::clone(places), options),
             remaining: self.fetch,
             metrics: BaselineMetrics::new(&self.metrics, partition),
         }))
@@ -174,10 +174,10 @@ impl ExecutionPlan for LakeScanExec {
         args: &StatisticsArgs,
     ) -> EngineResult<Arc<Statistics>> {
         match args.partition().map(|partition| self.groups.get(partition)) {
-            Some(Some(files)) => Ok(Arc::new(of_scan(&self.plan, files, self.fetch))),
+            Some(Some(places)) => Ok(Arc::new(of_scan(&self.plan, Some(places.as_slice()), self.fetch))),
             Some(None) => Err(DataFusionError::Internal("a scan has no such partition".to_owned())),
             None => {
-                let whole = || Arc::new(of_scan(&self.plan, &self.plan.files, self.fetch));
+                let whole = || Arc::new(of_scan(&self.plan, None, self.fetch));
                 Ok(Arc::clone(self.statistics.get_or_init(whole)))
             }
         }

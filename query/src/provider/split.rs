@@ -6,23 +6,24 @@ use std::sync::Arc;
 use lake_format::scan::ScanFile;
 
 /// Deals `files` out to at most `partitions` groups of nearly equal bytes, the largest file first to the lightest
-/// group. In a group they keep their order. No files give one empty group.
-pub(super) fn split(files: &[ScanFile], partitions: usize) -> Vec<Arc<Vec<ScanFile>>> {
+/// group. In a group, which names them by their places, they keep their order. No files give one empty group.
+pub(super) fn split(files: &[ScanFile], partitions: usize) -> Vec<Arc<Vec<u32>>> {
     let count = partitions.min(files.len()).max(1);
-    let mut by_size: Vec<usize> = (0..files.len()).collect();
-    by_size.sort_by_key(|&at| (Reverse(files[at].size_bytes), at));
-    let mut groups: Vec<(u64, Vec<usize>)> = vec![(0, Vec::new()); count];
-    for at in by_size {
+    let mut by_size: Vec<(Reverse<u64>, u32)> =
+        (0_u32..).zip(files).map(|(place, file)| (Reverse(file.size_bytes), place)).collect();
+    by_size.sort_unstable();
+    let mut groups: Vec<(u64, Vec<u32>)> = vec![(0, Vec::new()); count];
+    for (Reverse(size_bytes), place) in by_size {
         if let Some((bytes, members)) = groups.iter_mut().min_by_key(|(bytes, members)| (*bytes, members.len())) {
-            *bytes = bytes.saturating_add(files[at].size_bytes);
-            members.push(at);
+            *bytes = bytes.saturating_add(size_bytes);
+            members.push(place);
         }
     }
     groups
         .into_iter()
         .map(|(_, mut members)| {
             members.sort_unstable();
-            Arc::new(members.into_iter().map(|at| files[at].clone()).collect())
+            Arc::new(members)
         })
         .collect()
 }
@@ -46,11 +47,12 @@ mod tests {
             let files: Vec<ScanFile> = sizes.iter().enumerate().map(|(at, &size)| file(at, size)).collect();
             let groups = split(&files, partitions);
             prop_assert_eq!(groups.len(), partitions.min(files.len()).max(1));
-            let mut seen: Vec<&str> = groups.iter().flat_map(|group| group.iter().map(|f| f.path.as_str())).collect();
-            seen.sort_by_key(|path| path.parse::<usize>().unwrap());
-            prop_assert_eq!(seen, files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>());
+            prop_assert!(groups.iter().all(|group| group.is_sorted()));
+            let mut seen: Vec<usize> = groups.iter().flat_map(|group| group.iter().map(|&place| place as usize)).collect();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..files.len()).collect::<Vec<_>>());
             prop_assert!(files.len() < groups.len() || groups.iter().all(|group| !group.is_empty()));
-            let loads: Vec<u64> = groups.iter().map(|group| group.iter().map(|f| f.size_bytes).sum()).collect();
+            let loads: Vec<u64> = groups.iter().map(|group| group.iter().map(|&place| sizes[place as usize]).sum()).collect();
             let spread = loads.iter().max().unwrap() - loads.iter().min().unwrap();
             prop_assert!(spread <= sizes.iter().copied().max().unwrap_or(0));
         }

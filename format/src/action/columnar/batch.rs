@@ -12,10 +12,12 @@ use super::super::stats::num_records;
 use super::super::{Add, DeletionVectorDescriptor, Remove};
 use super::decode::{Fields, Flag, Int, Long, Pairs, Text, missing, wrong_type};
 use super::digest::digest;
-use super::encode::{add_column, internal, remove_column, structure, text};
+use super::encode::{internal, structure, text};
 use super::fields::{add_fields, remove_fields};
 use super::parsed::ParsedStats;
+use super::rows::FileRows;
 use super::stats_text::StatsShape;
+use crate::action::line::FileLine;
 use crate::error::{Error, Result};
 
 /// Which action the rows of a [`FileBatch`] are.
@@ -36,7 +38,7 @@ impl FileKind {
         }
     }
 
-    fn fields(self) -> ArrowFields {
+    pub(super) fn fields(self) -> ArrowFields {
         match self {
             Self::Add => add_fields(),
             Self::Remove => remove_fields(),
@@ -79,7 +81,11 @@ impl FileBatch {
     /// # Errors
     /// `Internal` when they can't be held as columns.
     pub fn of_adds(adds: &[&Add]) -> Result<Self> {
-        Self::new(FileKind::Add, add_column(adds)?, None)
+        let mut rows = FileRows::new(FileKind::Add);
+        for add in adds {
+            rows.push_add(add);
+        }
+        rows.finish()
     }
 
     /// These tombstones.
@@ -87,7 +93,25 @@ impl FileBatch {
     /// # Errors
     /// `Internal` when they can't be held as columns.
     pub fn of_removes(removes: &[&Remove]) -> Result<Self> {
-        Self::new(FileKind::Remove, remove_column(removes)?, None)
+        let mut rows = FileRows::new(FileKind::Remove);
+        removes.iter().for_each(|remove| rows.push(&FileLine::of_remove(remove), false));
+        rows.finish()
+    }
+
+    /// Columns in the form in which checkpoints are written.
+    pub(super) fn of_columns(kind: FileKind, array: StructArray) -> Result<Self> {
+        Self::new(kind, array, None)
+    }
+
+    /// The files of all of `batches`, which have their statistics as text and are of one kind; `None` of no batch.
+    ///
+    /// # Errors
+    /// `Internal` when they can't be put together.
+    pub(crate) fn joined(batches: &[Self]) -> Result<Option<Self>> {
+        let [first, ..] = batches else { return Ok(None) };
+        let arrays: Vec<&dyn Array> = batches.iter().map(|batch| &batch.array as &dyn Array).collect();
+        let whole = arrow_select::concat::concat(&arrays).map_err(internal)?;
+        Self::new(first.kind, whole.as_struct().clone(), None).map(Some)
     }
 
     fn new(kind: FileKind, array: StructArray, parsed: Option<ParsedStats>) -> Result<Self> {
@@ -95,6 +119,17 @@ impl FileBatch {
         let columns = Columns::new(&Fields::new(kind.name(), &whole)?)?;
         columns.check(kind, array.len())?;
         Ok(Self { kind, array, columns, parsed })
+    }
+
+    /// About how many bytes of text it holds.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let columns = &self.columns;
+        let of = |text: &Text| text.0.as_ref().map_or(0, |array| array.value_data().len());
+        let of_pairs = |pairs: &Pairs| {
+            pairs.0.as_ref().map_or(0, |(_, keys, values)| keys.value_data().len() + values.value_data().len())
+        };
+        let vectors = columns.vector.as_ref().map_or(0, |vector| of(&vector.path_or_inline));
+        of(&columns.path) + of(&columns.stats) + of_pairs(&columns.partition_values) + of_pairs(&columns.tags) + vectors
     }
 
     /// How many files.
@@ -347,7 +382,8 @@ struct Columns {
 
 impl Columns {
     fn new(fields: &Fields<'_>) -> Result<Self> {
-        let vector = fields.nested("deletionVector")?.map(|vector| VectorColumns::new(&vector)).transpose()?;
+        let vector = fields.nested("deletionVector")?.filter(|vector| vector.array.null_count() < vector.array.len());
+        let vector = vector.map(|vector| VectorColumns::new(&vector)).transpose()?;
         Ok(Self {
             path: fields.text("path")?,
             partition_values: fields.pairs("partitionValues")?,

@@ -10,9 +10,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StructArray, new_null_array};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Fields, SchemaRef};
 
-use super::super::{
-    Add, CheckpointMetadata, DeletionVectorDescriptor, DomainMetadata, Metadata, Protocol, Remove, Sidecar, Txn,
-};
+use super::super::{CheckpointMetadata, DomainMetadata, Metadata, Protocol, Sidecar, Txn};
 use super::fields;
 use crate::error::{Error, Result};
 
@@ -88,10 +86,6 @@ fn pairs<'a>(values: impl Iterator<Item = Option<Vec<Pair<'a>>>>) -> Result<Arra
     Ok(Arc::new(builder.finish()))
 }
 
-fn optional_pairs(map: &BTreeMap<String, Option<String>>) -> Vec<Pair<'_>> {
-    map.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect()
-}
-
 fn plain_pairs(map: &BTreeMap<String, String>) -> Vec<Pair<'_>> {
     map.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect()
 }
@@ -145,50 +139,6 @@ pub(crate) fn domain_column(domains: &[&DomainMetadata]) -> Result<StructArray> 
         flag(domains.iter().map(|domain| Some(domain.removed))),
     ];
     structure(fields::domain_fields(), columns, None)
-}
-
-fn vector_column<'a>(vectors: impl Iterator<Item = Option<&'a DeletionVectorDescriptor>> + Clone) -> Result<ArrayRef> {
-    let valid: Vec<bool> = vectors.clone().map(|vector| vector.is_some()).collect();
-    let columns = vec![
-        text(vectors.clone().map(|vector| vector.map(|v| v.storage_type.as_str()))),
-        text(vectors.clone().map(|vector| vector.map(|v| v.path_or_inline_dv.as_str()))),
-        int(vectors.clone().map(|vector| vector.and_then(|v| v.offset))),
-        int(vectors.clone().map(|vector| vector.map(|v| v.size_in_bytes))),
-        long(vectors.map(|vector| vector.map(|v| v.cardinality))),
-    ];
-    Ok(Arc::new(structure(fields::vector_fields(), columns, Some(NullBuffer::from(valid)))?))
-}
-
-pub(crate) fn add_column(adds: &[&Add]) -> Result<StructArray> {
-    let columns = vec![
-        text(adds.iter().map(|add| Some(add.path.as_str()))),
-        pairs(adds.iter().map(|add| Some(optional_pairs(&add.partition_values))))?,
-        long(adds.iter().map(|add| Some(add.size))),
-        long(adds.iter().map(|add| Some(add.modification_time))),
-        flag(adds.iter().map(|_| Some(false))),
-        pairs(adds.iter().map(|add| add.tags.as_ref().map(optional_pairs)))?,
-        vector_column(adds.iter().map(|add| add.deletion_vector.as_ref()))?,
-        long(adds.iter().map(|add| add.base_row_id)),
-        long(adds.iter().map(|add| add.default_row_commit_version)),
-        text(adds.iter().map(|add| add.clustering_provider.as_deref())),
-        text(adds.iter().map(|add| add.stats.as_deref())),
-    ];
-    structure(fields::add_fields(), columns, None)
-}
-
-pub(crate) fn remove_column(removes: &[&Remove]) -> Result<StructArray> {
-    let columns = vec![
-        text(removes.iter().map(|remove| Some(remove.path.as_str()))),
-        long(removes.iter().map(|remove| remove.deletion_timestamp)),
-        flag(removes.iter().map(|_| Some(false))),
-        flag(removes.iter().map(|remove| remove.extended_file_metadata)),
-        pairs(removes.iter().map(|remove| remove.partition_values.as_ref().map(optional_pairs)))?,
-        long(removes.iter().map(|remove| remove.size)),
-        vector_column(removes.iter().map(|remove| remove.deletion_vector.as_ref()))?,
-        long(removes.iter().map(|remove| remove.base_row_id)),
-        long(removes.iter().map(|remove| remove.default_row_commit_version)),
-    ];
-    structure(fields::remove_fields(), columns, None)
 }
 
 pub(crate) fn sidecar_column(sidecars: &[Sidecar]) -> Result<StructArray> {

@@ -8,6 +8,7 @@ mod encode;
 mod fields;
 mod json_walk;
 mod parsed;
+mod rows;
 mod sieve;
 mod stats_text;
 mod values;
@@ -21,5 +22,6 @@ pub(crate) use encode::{
 };
 pub use fields::{checkpoint_schema, sidecar_schema, v2_checkpoint_schema};
 pub use parsed::{ParsedColumn, ParsedStats};
+pub(crate) use rows::FileRows;
 pub use sieve::{FactColumns, Facts, Sieve};
 pub use stats_text::{StatsColumn, StatsShape};

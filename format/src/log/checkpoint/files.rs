@@ -13,7 +13,8 @@ use super::groups::{GroupFacts, group_facts};
 use super::read::{FileSource, any_value, leaves};
 use crate::action::columnar::{FactColumns, Facts, FileBatch, FileKind, Sieve};
 use crate::error::{Error, Result};
-use crate::log::commit::{Wanted, stream_commit};
+use crate::log::commit::stream_parts;
+use crate::log::lines::FileLines;
 use crate::replay::TailFold;
 use crate::store::parquet::{ParquetFile, ReadColumns};
 use crate::store::{ObjectInfo, TableRoot};
@@ -99,7 +100,10 @@ pub fn stream_files(
 
 async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Result<Vec<FileBatch>> {
     let mut fold = TailFold::new(root.home());
-    stream_commit(root, &object.path, 0, Wanted::All, |action| fold.take(action)).await?;
+    let mut parts = stream_parts(root, &object.path, 0, FileLines::WithStats);
+    while let Some(part) = parts.try_next().await? {
+        fold.take(&part.changes)?;
+    }
     let tail = fold.finish()?;
     Ok(match kind {
         FileKind::Add => tail.adds().to_vec(),
@@ -211,7 +215,7 @@ impl Reading {
     async fn sifted(&self, leaves: &[usize], sieve: &Arc<dyn Sieve>, rows: Range<u64>) -> Result<Vec<Range<u64>>> {
         let count = usize::try_from(rows.end - rows.start).unwrap_or(0);
         let columns = ReadColumns::Leaves(leaves.to_vec());
-        let mut reader = self.file.read_rows(columns, &[rows.clone()], FACT_ROWS, None)?;
+        let mut reader = self.file.read_rows(columns, std::slice::from_ref(&rows), FACT_ROWS, None)?;
         let look = {
             let sieve = Arc::clone(sieve);
             Arc::new(move |batch| {

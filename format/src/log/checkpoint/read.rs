@@ -12,7 +12,8 @@ use crate::action::columnar::decode_small;
 use crate::action::partition_value::decode_path;
 use crate::action::{Action, Sidecar};
 use crate::error::{Error, Result};
-use crate::log::commit::{is_of_file, parse_line, stream_lines};
+use crate::log::chunks::stream_lines;
+use crate::log::lines::{is_of_file, parse_line};
 use crate::log::path::SIDECARS;
 use crate::store::parquet::{ParquetFile, ReadColumns};
 use crate::store::{ObjectInfo, TableRoot};
@@ -132,7 +133,7 @@ async fn rows_with_values(file: &ParquetFile, small: &[usize]) -> Result<Vec<Ran
             continue;
         }
         let needed: Vec<usize> = needed.into_iter().filter(|&leaf| any_value(group, &[leaf])).collect();
-        let mut reader = file.read_rows(ReadColumns::Leaves(needed), &[whole.clone()], NULL_ROWS, None)?;
+        let mut reader = file.read_rows(ReadColumns::Leaves(needed), std::slice::from_ref(&whole), NULL_ROWS, None)?;
         let valid = Arc::new(|batch: RecordBatch| {
             let rows = batch.num_rows();
             let held =

@@ -1,23 +1,27 @@
 //! The data files of a version: there, as large as told, with the rows and values that their statistics tell of.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
 
 use super::{CheckOptions, CheckReport, Finding, Severity, is_finding, statistics};
 use crate::action::partition_value;
 use crate::action::stats::Stats;
 use crate::action::{Add, DeletionVectorDescriptor};
 use crate::error::{ErrorKind, Result};
+use crate::log::checkpoint::FilesWanted;
 use crate::scan::{ScanPlan, ScanRequest};
 use crate::schema::DataType;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Files, Snapshot};
 use crate::store::parquet::ParquetFile;
 use crate::store::{TableRoot, read_deletion_vector};
 
 /// Files looked at together.
 const CONCURRENT_FILES: usize = 8;
+/// Files that the store is asked for when the listing lacks them.
+const MOST_ASKED: u64 = 1_000;
 /// Extra files named one by one.
 const NAMED_EXTRAS: usize = 20;
 
@@ -34,10 +38,10 @@ pub(super) async fn check(snapshot: &Snapshot, options: CheckOptions, report: &m
     let objects: HashMap<String, u64> =
         root.list("").await?.into_iter().map(|object| (object.path.as_ref().to_owned(), object.size_bytes)).collect();
     let plan = if options.deep { Some(snapshot.plan_scan(&ScanRequest::default()).await?) } else { None };
+    let (objects, plan) = (Objects::new(objects), plan.as_ref().map(by_path));
     let looked = stream::iter(files.iter())
         .map(|add| {
-            let plan = plan.as_ref();
-            let objects = &objects;
+            let (objects, plan) = (&objects, plan.as_ref());
             async move { look(snapshot, &add, objects, plan).await }
         })
         .buffered(CONCURRENT_FILES);
@@ -46,9 +50,52 @@ pub(super) async fn check(snapshot: &Snapshot, options: CheckOptions, report: &m
         let looked = looked?;
         report.files += 1;
         report.rows_read += looked.rows_read;
-        report.findings.extend(looked.findings);
+        looked.findings.into_iter().for_each(|finding| report.take(finding));
     }
-    find_extras(snapshot, &files.iter().collect::<Vec<_>>(), &objects, report).await
+    find_extras(snapshot, &files, &objects, report).await
+}
+
+/// A plan, and where in it a file is.
+pub(super) type Planned<'a> = (&'a ScanPlan, HashMap<&'a str, usize>);
+
+fn by_path(plan: &ScanPlan) -> Planned<'_> {
+    (plan, plan.files.iter().enumerate().map(|(place, file)| (file.path.as_str(), place)).collect())
+}
+
+/// What lies below the table's root.
+struct Objects {
+    listed: HashMap<String, Object>,
+    /// How often the store was asked for what was not listed.
+    asked: AtomicU64,
+}
+
+/// Its size, and whether a file of the table was looked up there.
+struct Object {
+    size_bytes: u64,
+    is_known: AtomicBool,
+}
+
+impl Objects {
+    fn new(listed: HashMap<String, u64>) -> Self {
+        let object = |size_bytes| Object { size_bytes, is_known: AtomicBool::new(false) };
+        let listed = listed.into_iter().map(|(path, size_bytes)| (path, object(size_bytes))).collect();
+        Self { listed, asked: AtomicU64::new(0) }
+    }
+
+    /// Size of a file; `None` when it is not there.
+    async fn size_of(&self, root: &TableRoot, path: &Path) -> Result<Option<u64>> {
+        if let Some(object) = self.listed.get(path.as_ref()) {
+            object.is_known.store(true, Ordering::Relaxed);
+            return Ok(Some(object.size_bytes));
+        }
+        // Written since the listing, or outside of the table's own folder. Where thousands are missing, the listing is
+        // taken at its word.
+        let inside = root.relative(path).is_some();
+        if inside && self.asked.fetch_add(1, Ordering::Relaxed) >= MOST_ASKED {
+            return Ok(None);
+        }
+        Ok(root.head(path).await?.map(|object| object.size_bytes))
+    }
 }
 
 /// What was found out of one file.
@@ -70,12 +117,7 @@ impl Looked {
     }
 }
 
-async fn look(
-    snapshot: &Snapshot,
-    add: &Add,
-    objects: &HashMap<String, u64>,
-    plan: Option<&ScanPlan>,
-) -> Result<Looked> {
+async fn look(snapshot: &Snapshot, add: &Add, objects: &Objects, plan: Option<&Planned<'_>>) -> Result<Looked> {
     let root = snapshot.root();
     let mut looked = Looked::default();
     let path = match root.resolve(&add.path) {
@@ -87,12 +129,7 @@ async fn look(
     };
     check_partition_values(snapshot, add, &mut looked);
     let name = root.name_of(&path);
-    let size = match objects.get(path.as_ref()) {
-        Some(size) => Some(*size),
-        // Written since the listing, or outside of the table's own folder.
-        None => root.head(&path).await?.map(|object| object.size_bytes),
-    };
-    let Some(size) = size else {
+    let Some(size) = objects.size_of(root, &path).await? else {
         looked.damage("missing-file", &name, "the log lists the file, and it is gone");
         return Ok(looked);
     };
@@ -159,31 +196,40 @@ fn check_partition_values(snapshot: &Snapshot, add: &Add, looked: &mut Looked) {
 }
 
 /// Objects that no version known needs: of writes that failed, or kept for older versions. A vacuum removes them.
-async fn find_extras(
-    snapshot: &Snapshot,
-    live: &[Arc<Add>],
-    objects: &HashMap<String, u64>,
-    report: &mut CheckReport,
-) -> Result<()> {
+async fn find_extras(snapshot: &Snapshot, live: &Files, objects: &Objects, report: &mut CheckReport) -> Result<()> {
     let root: &TableRoot = snapshot.root();
-    let mut known: BTreeSet<String> = BTreeSet::new();
-    let mut know = |path: &str| known.extend(root.resolve(path).ok().map(|path| path.as_ref().to_owned()));
+    let mut unknown: HashMap<&str, u64> = HashMap::new();
+    for (path, object) in objects.listed.iter().filter(|(_, object)| !object.is_known.load(Ordering::Relaxed)) {
+        unknown.insert(path, object.size_bytes);
+    }
+    let mut know = |path: &str| {
+        root.resolve(path).ok().and_then(|path| unknown.remove(path.as_ref()));
+    };
     let mut know_both = |path: &str, vector: Option<&DeletionVectorDescriptor>| {
         know(path);
         vector.and_then(|vector| vector.log_path().ok().flatten()).iter().for_each(|path| know(path));
     };
-    live.iter().for_each(|add| know_both(&add.path, add.deletion_vector.as_ref()));
-    let tombstones = snapshot.tombstones().await?;
-    tombstones.iter().for_each(|remove| know_both(&remove.path, remove.deletion_vector.as_ref()));
+    // The data files themselves were looked up.
+    for batch in live.batches() {
+        for row in (0..batch.len()).filter(|&row| batch.vector_id(row).is_some()) {
+            let add = batch.add_without_stats(row);
+            know_both(&add.path, add.deletion_vector.as_ref());
+        }
+    }
+    let mut tombstones = snapshot.batches(&FilesWanted::removes());
+    while let Some(batch) = tombstones.try_next().await? {
+        for remove in (0..batch.len()).map(|row| batch.remove(row)) {
+            know_both(&remove.path, remove.deletion_vector.as_ref());
+        }
+    }
     let hidden = |relative: &str| {
         // Names that begin so are nobody's data, but for partitions of such columns.
         relative.split('/').any(|part| part.starts_with(['_', '.']) && !part.contains('='))
     };
     let prefix = format!("{}/", root.prefix());
-    let mut extras: Vec<(&str, u64)> = objects
-        .iter()
-        .filter(|(path, _)| !known.contains(*path))
-        .filter_map(|(path, size)| Some((path.strip_prefix(&prefix)?, *size)))
+    let mut extras: Vec<(&str, u64)> = unknown
+        .into_iter()
+        .filter_map(|(path, size)| Some((path.strip_prefix(&prefix)?, size)))
         .filter(|(relative, _)| !hidden(relative))
         .collect();
     extras.sort_unstable();

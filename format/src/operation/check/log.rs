@@ -1,15 +1,15 @@
 //! The log: its commits one after the other, and whether checkpoints and checksums agree with them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{CheckReport, Severity, is_finding};
-use crate::action::Action;
+use crate::action::columnar::{FileBatch, FileKind};
 use crate::error::{Error, Result};
 use crate::log::checkpoint::{FilesWanted, StatsWanted, read_head, read_hint, stream_files};
-use crate::log::{CommitRecord, LogFile, LogPath, checkpoints, list_log, read_checksum, read_commit};
-use crate::replay::FileKey;
+use crate::log::{FileLines, LogFile, LogPath, checkpoints, commit_name, list_log, read_checksum, stream_parts};
+use crate::replay::{ByFingerprint, FileKey, Fingerprint};
 use crate::store::{ObjectInfo, TableRoot};
 
 /// Commits read at once.
@@ -17,8 +17,18 @@ const CONCURRENT_READS: usize = 16;
 /// Files named one by one where two accounts differ.
 const NAMED_FILES: usize = 3;
 
+/// A commit of more bytes than these is read with at most one other.
+const LARGE_BYTES: u64 = 4 << 20;
+
 /// Live files and their sizes.
-type Live = HashMap<FileKey, i64>;
+type Live = ByFingerprint<i64>;
+
+/// What a commit does to them.
+#[derive(Default)]
+struct Effect {
+    removed: Vec<Fingerprint>,
+    added: Vec<(Fingerprint, i64)>,
+}
 
 pub(super) async fn check(root: &TableRoot, report: &mut CheckReport) -> Result<()> {
     let files = list_log(root, 0).await?;
@@ -42,9 +52,11 @@ pub(super) async fn check(root: &TableRoot, report: &mut CheckReport) -> Result<
     let first = commits.first().into_iter().chain(whole.keys()).min().copied().unwrap_or(0);
     let last = commits.last().into_iter().chain(whole.keys()).max().copied().unwrap_or(0);
     // Nothing is live before version 0; of a log that was cleaned up the first checkpoint tells.
-    let mut live = (first == 0 && commits.contains(&0)).then(Live::new);
-    let read = |version: u64| async move { (version, read_commit(root, version).await) };
-    let mut records = stream::iter(commits.iter().copied()).map(read).buffered(CONCURRENT_READS);
+    let mut live = (first == 0 && commits.contains(&0)).then(Live::default);
+    let read = |version: u64| effect_of(root, version);
+    let large = of(|path| matches!(path, LogPath::Commit { .. })).any(|file| file.object.size_bytes > LARGE_BYTES);
+    let at_once = if large { 2 } else { CONCURRENT_READS };
+    let mut effects = stream::iter(commits.iter().copied()).map(read).buffered(at_once);
     let versions: BTreeSet<u64> = commits.iter().chain(whole.keys()).copied().collect();
     let mut previous: Option<u64> = None;
     for version in versions {
@@ -53,9 +65,9 @@ pub(super) async fn check(root: &TableRoot, report: &mut CheckReport) -> Result<
         }
         previous = Some(version);
         if commits.contains(&version)
-            && let Some((_, record)) = records.next().await
+            && let Some(effect) = effects.next().await
         {
-            live = take(root, version, record, live, report)?;
+            live = take(root, effect, live, report)?;
         }
         for parts in whole.get(&version).into_iter().flatten() {
             live = check_checkpoint(root, version, parts, live, report).await?;
@@ -131,21 +143,33 @@ fn check_parts(
     }
 }
 
+async fn effect_of(root: &TableRoot, version: u64) -> Result<Effect> {
+    let path = root.child(&commit_name(version))?;
+    let mut effect = Effect::default();
+    let mut parts = stream_parts(root, &path, version, FileLines::Bare);
+    while let Some(part) = parts.try_next().await? {
+        let batches = part.changes.adds().iter();
+        let mut sizes = batches.flat_map(|batch| (0..batch.len()).map(|row| batch.size(row).unwrap_or_default()));
+        for &(key, kind) in part.changes.keys() {
+            match kind {
+                FileKind::Add => effect.added.push((key, sizes.next().unwrap_or_default())),
+                FileKind::Remove => effect.removed.push(key),
+            }
+        }
+    }
+    Ok(effect)
+}
+
 /// Applies a commit to what is live; `None` when that is not known, or the commit can't be read.
 fn take(
     root: &TableRoot,
-    version: u64,
-    record: Result<Option<CommitRecord>>,
+    effect: Result<Effect>,
     live: Option<Live>,
     report: &mut CheckReport,
 ) -> Result<Option<Live>> {
     report.commits += 1;
-    let record = match record {
-        Ok(Some(record)) => record,
-        Ok(None) => {
-            report.damage("commit", root.display(), format!("version {version} was listed and is gone"));
-            return Ok(None);
-        }
+    let effect = match effect {
+        Ok(effect) => effect,
         Err(error) if is_finding(&error) => {
             report.damage("commit", error.object().unwrap_or(&root.display()), error.message());
             return Ok(None);
@@ -153,17 +177,10 @@ fn take(
         Err(error) => return Err(error),
     };
     let Some(mut live) = live else { return Ok(None) };
-    let (mut added, home) = (Vec::new(), root.home());
-    for action in &record.actions {
-        match action {
-            Action::Remove(remove) => {
-                live.remove(&FileKey::of_remove(remove, &home));
-            }
-            Action::Add(add) => added.push((FileKey::of_add(add, &home), add.size)),
-            _ => {}
-        }
+    for key in &effect.removed {
+        live.remove(key);
     }
-    live.extend(added);
+    live.extend(effect.added);
     Ok(Some(live))
 }
 
@@ -191,19 +208,14 @@ async fn check_checkpoint(
         report.damage("checkpoint", name.clone(), message);
     }
     let Some(live) = live else { return Ok(Some(listed)) };
-    let differing = |a: &Live, b: &Live| -> Vec<String> {
-        let mut names: Vec<String> =
-            a.keys().filter(|key| !b.contains_key(key)).map(|key| key.path().to_owned()).collect();
-        names.sort();
-        names
-    };
-    for (names, what) in [
+    let differing = |a: &Live, b: &Live| a.keys().filter(|key| !b.contains_key(key)).copied().collect::<HashSet<_>>();
+    for (keys, what) in [
         (differing(&live, &listed), "lacks files that the commits up to it have"),
         (differing(&listed, &live), "lists files that the commits up to it do not have"),
     ] {
-        if !names.is_empty() {
-            let shown = names.iter().take(NAMED_FILES).cloned().collect::<Vec<_>>().join(", ");
-            let message = format!("the checkpoint of version {version} {what}: {} of them, as {shown}", names.len());
+        if !keys.is_empty() {
+            let shown = names_of(root, version, parts, &keys).await.into_iter().collect::<Vec<_>>().join(", ");
+            let message = format!("the checkpoint of version {version} {what}: {} of them, as {shown}", keys.len());
             report.damage("checkpoint", name.clone(), message);
         }
     }
@@ -212,19 +224,61 @@ async fn check_checkpoint(
 
 async fn files_of(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Live> {
     let head = read_head(root, parts).await?;
-    let (mut live, home) = (Live::new(), root.home());
+    let (mut live, home) = (Live::default(), root.home());
     for source in &head.sources {
         let mut batches = stream_files(root, source, &FilesWanted::adds().with_stats(StatsWanted::None));
         while let Some(batch) = batches.try_next().await? {
-            for add in (0..batch.len()).map(|row| batch.add_without_stats(row)) {
-                if live.insert(FileKey::of_add(&add, &home), add.size).is_some() {
+            for row in 0..batch.len() {
+                let key = Fingerprint::of(batch.path(row), batch.vector_id(row).as_deref(), &home);
+                if live.insert(key, batch.size(row).unwrap_or_default()).is_some() {
                     // Its rows would be read twice.
-                    return Err(Error::corrupt("a checkpoint lists a file twice").with_object(add.path.clone()));
+                    return Err(Error::corrupt("a checkpoint lists a file twice").with_object(batch.path(row)));
                 }
             }
         }
     }
     Ok(live)
+}
+
+/// The first few names of such files, in order, wherever the log up to a checkpoint has them: in the checkpoint, in a
+/// commit, in an older checkpoint. What can't be read is passed over.
+async fn names_of(
+    root: &TableRoot,
+    version: u64,
+    parts: &[ObjectInfo],
+    keys: &HashSet<Fingerprint>,
+) -> BTreeSet<String> {
+    let (mut names, home) = (BTreeSet::new(), root.home());
+    let mut note = |batch: &FileBatch| {
+        for row in 0..batch.len() {
+            if keys.contains(&Fingerprint::of(batch.path(row), batch.vector_id(row).as_deref(), &home)) {
+                names.insert(FileKey::of_add(&batch.add_without_stats(row), &home).path().to_owned());
+                if names.len() > NAMED_FILES {
+                    names.pop_last();
+                }
+            }
+        }
+    };
+    let files = list_log(root, 0).await.unwrap_or_default();
+    let older = checkpoints(&files, version).into_iter().map(|(_, parts)| parts);
+    for parts in std::iter::once(parts.to_vec()).chain(older) {
+        let sources = read_head(root, &parts).await.map(|head| head.sources).unwrap_or_default();
+        for source in &sources {
+            let mut batches = stream_files(root, source, &FilesWanted::adds().with_stats(StatsWanted::None));
+            while let Ok(Some(batch)) = batches.try_next().await {
+                note(&batch);
+            }
+        }
+    }
+    for file in files.iter().filter(|file| file.meaning.version() <= version) {
+        if let LogPath::Commit { version } = file.meaning {
+            let mut commit = stream_parts(root, &file.object.path, version, FileLines::Bare);
+            while let Ok(Some(part)) = commit.try_next().await {
+                part.changes.adds().iter().for_each(&mut note);
+            }
+        }
+    }
+    names
 }
 
 /// Whether a checksum can be read, and has the files' number and size.

@@ -4,10 +4,15 @@ mod data;
 mod log;
 mod statistics;
 
+use std::collections::BTreeMap;
+
 use crate::clock::ClockRef;
 use crate::error::{Error, Result};
 use crate::snapshot::{At, Snapshot};
 use crate::store::TableRoot;
+
+/// Findings of one kind that are told one by one.
+const MOST_FINDINGS: u64 = 1_000;
 
 /// How much is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,8 +76,10 @@ pub struct CheckReport {
     pub extra_files: u64,
     /// Their bytes.
     pub extra_bytes: u64,
-    /// Everything found, worst first.
+    /// What was found, worst first: of each check no more than a thousand, and a line that counts the others.
     pub findings: Vec<Finding>,
+    /// How many findings of each check there are.
+    found: BTreeMap<&'static str, (Severity, u64)>,
 }
 
 impl CheckReport {
@@ -82,7 +89,26 @@ impl CheckReport {
     }
 
     fn add(&mut self, severity: Severity, check: &'static str, object: impl Into<String>, message: impl Into<String>) {
-        self.findings.push(Finding { severity, check, object: object.into(), message: message.into() });
+        self.take(Finding { severity, check, object: object.into(), message: message.into() });
+    }
+
+    fn take(&mut self, finding: Finding) {
+        let (severity, count) = self.found.entry(finding.check).or_insert((finding.severity, 0));
+        (*severity, *count) = (finding.severity.max(*severity), *count + 1);
+        if *count <= MOST_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Says how many findings are not told one by one.
+    fn close(&mut self, table: &str) {
+        for (check, (severity, count)) in &self.found {
+            if let Some(more @ 1..) = count.checked_sub(MOST_FINDINGS) {
+                let (object, message) = (table.to_owned(), format!("and {more} more findings of this kind"));
+                self.findings.push(Finding { severity: *severity, check, object, message });
+            }
+        }
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
 
     fn damage(&mut self, check: &'static str, object: impl Into<String>, message: impl Into<String>) {
@@ -108,7 +134,7 @@ pub async fn check(root: &TableRoot, clock: &ClockRef, options: CheckOptions) ->
         }
         Err(error) => return Err(error),
     }
-    report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    report.close(&root.display());
     Ok(report)
 }
 

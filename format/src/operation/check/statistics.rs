@@ -3,13 +3,13 @@
 use arrow_array::RecordBatch;
 use futures::StreamExt;
 
-use super::data::Looked;
+use super::data::{Looked, Planned};
 use super::is_finding;
 use crate::action::Add;
 use crate::action::stats::Stats;
 use crate::error::Result;
 use crate::expr::{ColumnPath, CompareOp, Predicate, Scalar, evaluate};
-use crate::scan::{ReadOptions, ScanPlan};
+use crate::scan::ReadOptions;
 use crate::schema::mapping::physical_name;
 use crate::schema::widening::was_float;
 use crate::schema::{DataType, PrimitiveType, StructField, StructType};
@@ -33,14 +33,15 @@ struct Claim {
 /// Reads the rows of a file and compares them with its statistics.
 pub(super) async fn check(
     snapshot: &Snapshot,
-    plan: &ScanPlan,
+    (plan, places): &Planned<'_>,
     add: &Add,
     stats: Option<&Stats>,
     rows: i64,
     name: &str,
     looked: &mut Looked,
 ) -> Result<()> {
-    let Some(file) = plan.files.iter().find(|file| file.path == add.path) else { return Ok(()) };
+    let file = places.get(add.path.as_str()).and_then(|&place| plan.files.get(place));
+    let Some(file) = file else { return Ok(()) };
     let mut claims = Vec::new();
     if let Some(stats) = stats {
         claims_of(snapshot, snapshot.schema(), stats, &mut Vec::new(), &mut Vec::new(), &mut claims);

@@ -40,7 +40,7 @@ impl GroupPlan {
         let of_leaf = |&leaf: &usize| {
             let (start, length) = group.column(leaf).byte_range();
             let (Some(selection), Some(pages)) = (&selection, pages(metadata, self.group, leaf)) else {
-                return vec![start..start.saturating_add(length)];
+                return std::iter::once(start..start.saturating_add(length)).collect();
             };
             let dictionary = pages.first().and_then(|page| u64::try_from(page.offset).ok());
             let dictionary = dictionary.filter(|first| *first > start).map(|first| start..first);
