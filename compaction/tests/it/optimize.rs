@@ -199,13 +199,12 @@ async fn tampered(table: &mut Table, change: impl Fn(usize, &mut Add)) {
 }
 
 #[tokio::test]
-async fn wrong_sizes_and_statistics_in_the_log_do_not_change_rows() {
+async fn wrong_statistics_in_the_log_do_not_change_rows() {
     for zorder_by in [vec![], vec!["id".to_owned()]] {
         let place = Place::new();
         let mut table = place.table(&pieces(6, 40), &[], &[]).await;
         let before = rows(table.snapshot()).await;
         tampered(&mut table, |at, add| {
-            add.size = [0, 1, add.size, add.size * 3, 7, add.size - 1][at % 6];
             add.stats =
                 [None, Some("{".into()), Some(r#"{"numRecords":-4}"#.into()), Some(r#"{"numRecords":1}"#.into())]
                     [at % 4]
@@ -217,6 +216,20 @@ async fn wrong_sizes_and_statistics_in_the_log_do_not_change_rows() {
         assert_eq!((report.rows, report.files_removed), (240, 6));
         assert_eq!(rows(table.snapshot()).await, before);
         assert_eq!(table.snapshot().files().await.expect("files").num_rows(), Some(240));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_size_in_the_log_stops_the_run_and_nothing_changes() {
+    for size in [0, 1, 7, 1_000_000] {
+        let place = Place::new();
+        let mut table = place.table(&pieces(6, 40), &[], &[]).await;
+        tampered(&mut table, |at, add| add.size = if at == 3 { size } else { add.size }).await;
+        let before = (place.objects().await, table.snapshot().version());
+        let error = optimize(table.snapshot(), &LogCommitter, &OptimizeOptions::default()).await.expect_err("SCN-7");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "SCN-7, {size}: {error}");
+        table.refresh().await.expect("refresh");
+        assert_eq!((place.objects().await, table.snapshot().version()), before, "SCN-7, {size}");
     }
 }
 

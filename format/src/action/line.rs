@@ -113,7 +113,8 @@ impl<'a> Reader<'a> {
             _ => return None,
         };
         self.token(b':')?;
-        let (file, has_stats) = self.file(is_add, stats)?;
+        // Of a `remove` they are not kept.
+        let (file, has_stats) = self.file(is_add, stats.filter(|_| is_add))?;
         self.space();
         self.token(b'}')?;
         if self.at != self.text.len() {

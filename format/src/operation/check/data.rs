@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::path::Path;
 
 use super::{CheckOptions, CheckReport, Finding, Severity, is_finding, statistics};
 use crate::action::partition_value;
@@ -83,7 +82,8 @@ impl Objects {
     }
 
     /// Size of a file; `None` when it is not there.
-    async fn size_of(&self, root: &TableRoot, path: &Path) -> Result<Option<u64>> {
+    async fn size_of(&self, root: &TableRoot, log_path: &str) -> Result<Option<u64>> {
+        let path = &root.resolve(log_path)?;
         if let Some(object) = self.listed.get(path.as_ref()) {
             object.is_known.store(true, Ordering::Relaxed);
             return Ok(Some(object.size_bytes));
@@ -129,7 +129,7 @@ async fn look(snapshot: &Snapshot, add: &Add, objects: &Objects, plan: Option<&P
     };
     check_partition_values(snapshot, add, &mut looked);
     let name = root.name_of(&path);
-    let Some(size) = objects.size_of(root, &path).await? else {
+    let Some(size) = objects.size_of(root, &add.path).await? else {
         looked.damage("missing-file", &name, "the log lists the file, and it is gone");
         return Ok(looked);
     };
