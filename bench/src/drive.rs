@@ -174,7 +174,7 @@ impl Driver<'_> {
         };
         let (from, to) = self.range();
         command.arg(value_name(&self.workload.op)?).arg(table).args(["--from", &from.to_string()]);
-        command.args(["--to", &to.to_string(), "--times", &self.workload.times.to_string()]);
+        command.args(["--to", &to.to_string(), "--times", &self.scale.times(self.workload.times).to_string()]);
         command.args(["--worker", &worker.to_string()]);
         if self.workload.past {
             command.args(["--version", &(self.scale.versions() / 2).to_string()]);

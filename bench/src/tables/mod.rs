@@ -78,6 +78,11 @@ impl Scale {
         self.of(1_000_000)
     }
 
+    /// Times that a small piece of work is repeated.
+    pub fn times(self, full: u64) -> u64 {
+        if self.divisor == 1 { full } else { full.div_ceil(10) }
+    }
+
     /// Versions of the table of tiny commits.
     pub fn versions(self) -> u64 {
         self.of(10_000)
