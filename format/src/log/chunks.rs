@@ -12,7 +12,7 @@ use object_store::{GetResultPayload, ObjectStoreExt};
 use super::lines::{FileLines, ParsedPart, Part, RESTORE_HINT, Whole, parse_part};
 use crate::error::{Error, Result};
 use crate::replay::Home;
-use crate::store::TableRoot;
+use crate::store::{TableRoot, cores};
 
 /// A line longer than this is refused rather than loaded.
 const MAX_LINE_BYTES: usize = 64 << 20;
@@ -157,7 +157,7 @@ impl Chunks {
     /// or a line that is not one JSON object (LOG-2).
     pub(super) fn parts(self, version: u64, files: FileLines) -> BoxStream<'static, Result<Part>> {
         let (name, home, spare) = (self.name.clone(), Arc::clone(&self.home), self.spare.clone());
-        let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE);
+        let at_once = cores().min(MOST_AT_ONCE);
         let chunks = stream::try_unfold(self, move |mut chunks| async move {
             let Some(chunk) = chunks.next().await? else { return Ok(None) };
             // Long lines are taken one by one, so that few of them are in memory.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::TryStreamExt;
-
 use super::checkpoint::Hint;
 use super::path::LogPath;
 use crate::error::{Error, Result};
 use crate::store::{ObjectInfo, TableRoot};
+
+/// So many versions below an older one its checkpoint is looked for first.
+const NEAR: u64 = 256;
 
 /// A file of the log with its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,20 +52,17 @@ pub struct TailFile {
 /// # Errors
 /// `Denied` or `Unavailable` by the store.
 pub async fn list_log(root: &TableRoot, from: u64) -> Result<Vec<LogFile>> {
-    let directory = root.child("_delta_log")?;
-    // Object stores list in order after a key; the name before `<from>.` is a key that sorts right there.
-    let offset = root.child(&format!("_delta_log/{from:020}"))?;
-    let mut files = Vec::new();
-    let mut listed = root.store().list_with_offset(Some(&directory), &offset);
-    loop {
-        let next = listed.try_next().await;
-        let Some(meta) = next.map_err(|e| Error::from(e).with_object(root.name_of(&directory)))? else { break };
-        let Some(name) = meta.location.as_ref().strip_prefix(directory.as_ref()) else { continue };
-        let Some(meaning) = LogPath::parse(name.trim_start_matches('/')) else { continue };
-        if meaning.version() >= from {
-            files.push(LogFile { meaning, object: meta.into() });
-        }
-    }
+    list_versions(root, from, None).await
+}
+
+/// As [`list_log`], up to version `to`.
+async fn list_versions(root: &TableRoot, from: u64, to: Option<u64>) -> Result<Vec<LogFile>> {
+    let below = to.and_then(|to| to.checked_add(1)).map(|below| format!("{below:020}"));
+    // The name before `<from>.` is a key that sorts right there.
+    let listed = root.list_names("_delta_log", &format!("{from:020}"), below.as_deref()).await?;
+    let of_log = |object: ObjectInfo| Some(LogFile { meaning: LogPath::parse(object.path.filename()?)?, object });
+    let mut files: Vec<LogFile> = listed.into_iter().filter_map(of_log).collect();
+    files.retain(|file| file.meaning.version() >= from);
     files.sort_by(|a, b| a.object.path.cmp(&b.object.path));
     Ok(files)
 }
@@ -105,27 +103,28 @@ pub fn is_linked(files: &[LogFile], version: u64) -> bool {
 }
 
 /// The commits of a listing, by version, and what stands in for missing ones.
-struct Commits<'a> {
-    single: BTreeMap<u64, &'a ObjectInfo>,
-    compacted: BTreeMap<u64, (u64, &'a ObjectInfo)>,
-    checksums: BTreeMap<u64, &'a ObjectInfo>,
+#[derive(Debug, Default)]
+struct Commits {
+    single: BTreeMap<u64, ObjectInfo>,
+    compacted: BTreeMap<u64, (u64, ObjectInfo)>,
+    checksums: BTreeMap<u64, ObjectInfo>,
 }
 
-impl<'a> Commits<'a> {
-    fn of(files: &'a [LogFile]) -> Self {
-        let mut commits = Self { single: BTreeMap::new(), compacted: BTreeMap::new(), checksums: BTreeMap::new() };
+impl Commits {
+    fn of(files: &[LogFile]) -> Self {
+        let mut commits = Self::default();
         for LogFile { meaning, object } in files {
             match *meaning {
                 LogPath::Commit { version } => {
-                    commits.single.insert(version, object);
+                    commits.single.insert(version, object.clone());
                 }
                 LogPath::Checksum { version } => {
-                    commits.checksums.insert(version, object);
+                    commits.checksums.insert(version, object.clone());
                 }
                 LogPath::Compacted { from, to } => {
-                    let longest = commits.compacted.entry(from).or_insert((to, object));
+                    let longest = commits.compacted.entry(from).or_insert_with(|| (to, object.clone()));
                     if to > longest.0 {
-                        *longest = (to, object);
+                        *longest = (to, object.clone());
                     }
                 }
                 _ => {}
@@ -140,9 +139,9 @@ impl<'a> Commits<'a> {
         let (mut tail, mut next) = (Vec::new(), from);
         while next <= to {
             let file = match (self.single.get(&next), self.compacted.get(&next)) {
-                (Some(&commit), _) => TailFile { from: next, to: next, object: commit.clone() },
-                (None, Some(&(last, object))) if last <= to => {
-                    TailFile { from: next, to: last, object: object.clone() }
+                (Some(commit), _) => TailFile { from: next, to: next, object: commit.clone() },
+                (None, Some((last, object))) if *last <= to => {
+                    TailFile { from: next, to: *last, object: object.clone() }
                 }
                 _ => return None,
             };
@@ -153,13 +152,53 @@ impl<'a> Commits<'a> {
     }
 }
 
+/// The ways to build one version, best first: each complete checkpoint in turn, then the commits alone (LOG-5). Each is
+/// put together when it is asked for: of thousands the first one serves.
+#[derive(Debug)]
+pub struct Candidates {
+    version: u64,
+    commits: Commits,
+    checkpoints: std::vec::IntoIter<(u64, Vec<ObjectInfo>)>,
+    /// Whether the commits alone are still to come.
+    alone: bool,
+    first: Option<LogSegment>,
+    hint: Option<Hint>,
+}
+
+impl Candidates {
+    fn build(&mut self) -> Option<LogSegment> {
+        for (from, parts) in self.checkpoints.by_ref() {
+            let found = LogSegment::between(&self.commits, Some((from, parts)), self.version);
+            if found.is_some() {
+                return found;
+            }
+        }
+        let alone = std::mem::replace(&mut self.alone, false);
+        alone.then(|| LogSegment::between(&self.commits, None, self.version)).flatten()
+    }
+}
+
+impl Iterator for Candidates {
+    type Item = LogSegment;
+
+    fn next(&mut self) -> Option<LogSegment> {
+        let found = match self.first.take() {
+            Some(first) => first,
+            None => self.build()?,
+        };
+        let from = found.checkpoint.as_ref().map(|(version, _)| *version);
+        let hint = self.hint.as_ref().filter(|hint| Some(hint.version) == from);
+        let told_files = hint.and_then(|hint| hint.num_of_add_files);
+        Some(LogSegment { told_files, ..found })
+    }
+}
+
 impl LogSegment {
-    /// The ways to build version `at` (the newest when `None`) from a listing, best first: each complete
-    /// checkpoint in turn, then the commits alone (LOG-5).
+    /// The ways to build version `at` (the newest when `None`) from a listing: at least one.
     ///
     /// # Errors
     /// `NotFound` when there is no table or no such version, `Corrupt` for a gap that no checkpoint bridges.
-    pub fn candidates(root: &TableRoot, files: &[LogFile], at: Option<u64>) -> Result<Vec<Self>> {
+    pub fn candidates(root: &TableRoot, files: &[LogFile], at: Option<u64>) -> Result<Candidates> {
         let commits = Commits::of(files);
         let newest_checkpoint = checkpoints(files, u64::MAX).first().map(|(version, _)| *version);
         let newest = commits.single.keys().next_back().copied().max(newest_checkpoint);
@@ -172,49 +211,60 @@ impl LogSegment {
             return Err(Error::not_found(format!("the table has no version {version}; its newest is {newest}"))
                 .with_object(root.display()));
         }
-        let mut found = Vec::new();
-        for (from, parts) in checkpoints(files, version) {
-            found.extend(Self::between(&commits, Some((from, parts)), version));
+        let checkpoints = checkpoints(files, version).into_iter();
+        let mut found = Candidates { version, commits, checkpoints, alone: true, first: None, hint: None };
+        found.first = found.build();
+        match found.first {
+            Some(_) => Ok(found),
+            None => Err(gap(root, &found.commits.single, newest_checkpoint, version)),
         }
-        found.extend(Self::between(&commits, None, version));
-        if found.is_empty() {
-            return Err(gap(root, &commits.single, newest_checkpoint, version));
-        }
-        Ok(found)
     }
 
-    fn between(commits: &Commits<'_>, checkpoint: Option<(u64, Vec<ObjectInfo>)>, version: u64) -> Option<Self> {
+    fn between(commits: &Commits, checkpoint: Option<(u64, Vec<ObjectInfo>)>, version: u64) -> Option<Self> {
         let first = checkpoint.as_ref().map_or(0, |(at, _)| at + 1);
         let tail = commits.between(first, version)?;
         let checksum = commits.checksums.range(first.min(version)..=version).next_back();
-        let checksum = checksum.map(|(&at, &object)| (at, object.clone()));
-        let head = commits.single.get(&version).map(|&object| object.clone());
+        let checksum = checksum.map(|(&at, object)| (at, object.clone()));
+        let head = commits.single.get(&version).cloned();
         Some(Self { version, checkpoint, tail, checksum, head, told_files: None })
     }
 
-    /// Lists and cuts: from the hint when it serves, from the start otherwise.
+    /// Lists and cuts: where a checkpoint near serves, only from there on. That is the one of the hint, and of an older
+    /// version one not far below it.
     ///
     /// # Errors
     /// As [`list_log`] and [`LogSegment::candidates`].
-    pub async fn find(root: &TableRoot, hint: Option<&Hint>, at: Option<u64>) -> Result<Vec<Self>> {
-        if let Some(hint) = hint.filter(|hint| at.is_none_or(|version| hint.version <= version)) {
-            let files = list_log(root, hint.version).await?;
-            let at_hint = |segment: &Self| segment.checkpoint.is_some();
-            if let Ok(found) = Self::candidates(root, &files, at)
-                && found.iter().any(at_hint)
+    pub async fn find(root: &TableRoot, hint: Option<&Hint>, at: Option<u64>) -> Result<Candidates> {
+        let near = match (hint, at) {
+            (Some(hint), Some(version)) if hint.version > version => {
+                Some((version.saturating_sub(NEAR), Some(version)))
+            }
+            (Some(hint), _) => Some((hint.version, None)),
+            (None, _) => None,
+        };
+        if let Some((from, to)) = near {
+            let files = list_versions(root, from, to).await?;
+            if let Ok(mut found) = Self::candidates(root, &files, at)
+                && found.first.as_ref().is_some_and(|first| first.checkpoint.is_some())
             {
-                let told = |segment: Self| {
-                    let is_hinted = segment.checkpoint.as_ref().is_some_and(|(version, _)| *version == hint.version);
-                    Self { told_files: hint.num_of_add_files.filter(|_| is_hinted), ..segment }
-                };
-                return Ok(found.into_iter().filter(at_hint).map(told).collect());
+                found.alone = false;
+                found.hint = hint.cloned();
+                return Ok(found);
             }
         }
+        Self::find_all(root, at).await
+    }
+
+    /// Lists and cuts the whole log.
+    ///
+    /// # Errors
+    /// As [`LogSegment::find`].
+    pub async fn find_all(root: &TableRoot, at: Option<u64>) -> Result<Candidates> {
         Self::candidates(root, &list_log(root, 0).await?, at)
     }
 }
 
-fn gap(root: &TableRoot, commits: &BTreeMap<u64, &ObjectInfo>, checkpoint: Option<u64>, version: u64) -> Error {
+fn gap(root: &TableRoot, commits: &BTreeMap<u64, ObjectInfo>, checkpoint: Option<u64>, version: u64) -> Error {
     let first = commits.keys().next().copied().unwrap_or(0);
     let missing = (first..=version).find(|v| !commits.contains_key(v));
     match missing {
@@ -261,7 +311,7 @@ mod tests {
 
     fn find(names: &[String], at: Option<u64>) -> Result<Vec<LogSegment>> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        LogSegment::candidates(&root(), &listing(&names), at)
+        LogSegment::candidates(&root(), &listing(&names), at).map(Iterator::collect)
     }
 
     #[test]

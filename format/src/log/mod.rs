@@ -17,6 +17,6 @@ pub use commit::{
     write_commit,
 };
 pub use lines::{ACTION_COUNT_KEY, FileLines, Part, empty_commit};
-pub use list::{LogFile, LogSegment, TailFile, checkpoints, is_linked, list_log};
+pub use list::{Candidates, LogFile, LogSegment, TailFile, checkpoints, is_linked, list_log};
 pub use path::{LogPath, SIDECARS, checkpoint_name, checksum_name, commit_name, uuid_checkpoint_name};
 pub use times::{Timekeeping, in_commit_ms, rising};

@@ -14,8 +14,8 @@ use crate::clock::ClockRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::checkpoint::{Totals, read_head, read_hint};
 use crate::log::{
-    Checksum, CommitRecord, FileLines, LogFile, LogPath, LogSegment, TailFile, Timekeeping, empty_commit, in_commit_ms,
-    list_log, read_checksum, read_commit, read_commit_info, stream_parts,
+    Candidates, Checksum, CommitRecord, FileLines, LogFile, LogPath, LogSegment, TailFile, Timekeeping, empty_commit,
+    in_commit_ms, list_log, read_checksum, read_commit, read_commit_info, stream_parts,
 };
 use crate::planted::{Defect, planted};
 use crate::replay::{FileTally, Header, HeaderFold};
@@ -48,7 +48,7 @@ impl Snapshot {
         let candidates = LogSegment::find(&root, hint.as_ref(), version).await?;
         match Self::build_first(&root, candidates, &clock).await {
             Err(Failure::Checkpoint(_)) if hint.is_some() => {
-                let candidates = LogSegment::find(&root, None, version).await?;
+                let candidates = LogSegment::find_all(&root, version).await?;
                 Self::build_first(&root, candidates, &clock).await.map_err(Failure::into_error)
             }
             other => other.map_err(Failure::into_error),
@@ -56,7 +56,7 @@ impl Snapshot {
     }
 
     /// The first candidate whose checkpoint can be read. The first failure is the one reported.
-    async fn build_first(root: &TableRoot, candidates: Vec<LogSegment>, clock: &ClockRef) -> Result<Self, Failure> {
+    async fn build_first(root: &TableRoot, candidates: Candidates, clock: &ClockRef) -> Result<Self, Failure> {
         let mut first = None;
         for segment in candidates {
             match Self::build(root, &segment, clock).await {
@@ -77,21 +77,26 @@ impl Snapshot {
     }
 
     async fn build(root: &TableRoot, segment: &LogSegment, clock: &ClockRef) -> Result<Self, Failure> {
-        let checksum = match &segment.checksum {
-            Some((version, object)) => Known::read(root, *version, object).await,
-            None => None,
-        };
-        let from = checksum.as_ref().map(|known| known.version + 1);
-        let mut tail = read_tail(root, &segment.tail, from).await?;
-        let checksum =
-            match checksum.filter(|known| known.is_of(segment.version, tail.last().map(|piece| &piece.actions))) {
-                Some(known) => Some(known),
-                None if from.is_some() => {
-                    tail = read_tail(root, &segment.tail, None).await?;
-                    None
-                }
+        // All at once, as if the checksum were good: on a far store each wait counts.
+        let told = segment.checksum.as_ref().map(|(version, _)| version + 1);
+        let known = async {
+            match &segment.checksum {
+                Some((version, object)) => Known::read(root, *version, object).await,
                 None => None,
-            };
+            }
+        };
+        let early_head = async {
+            match &segment.checkpoint {
+                Some((_, parts)) if told.is_none() => Some(read_head(root, parts).await),
+                _ => None,
+            }
+        };
+        let (known, tail, early_head) = futures::join!(known, read_tail(root, &segment.tail, told), early_head);
+        let mut tail = tail?;
+        let checksum = known.filter(|known| known.is_of(segment.version, tail.last().map(|piece| &piece.actions)));
+        if told.is_some() && checksum.is_none() {
+            tail = read_tail(root, &segment.tail, None).await?;
+        }
         let mut head = None;
         let mut fold = HeaderFold::default();
         let above = checksum.as_ref().map(|known| known.version);
@@ -101,7 +106,11 @@ impl Snapshot {
         match (&checksum, &segment.checkpoint) {
             (Some(known), _) => fold.older(&known.header),
             (None, Some((_, parts))) => {
-                let read = read_head(root, parts).await.map_err(Failure::of_checkpoint)?;
+                let read = match early_head {
+                    Some(read) => read,
+                    None => read_head(root, parts).await,
+                };
+                let read = read.map_err(Failure::of_checkpoint)?;
                 read.actions.iter().for_each(|action| fold.checkpointed(action));
                 head = Some(read);
             }

@@ -244,9 +244,9 @@ impl Snapshot {
                 paths(parts) != paths(self.base.parts())
             })
         };
-        let candidates = LogSegment::find(&self.root, None, Some(version)).await?;
+        let candidates = LogSegment::find_all(&self.root, Some(version)).await?;
         let mut failed = Error::not_found("no other way to that version").with_object(self.root.display());
-        for segment in candidates.into_iter().filter(other) {
+        for segment in candidates.filter(other) {
             match Self::of_segment(&self.root, &segment, &self.clock).await {
                 Ok(found) => {
                     let adds = found.batches(&FilesWanted::adds()).try_collect().await;

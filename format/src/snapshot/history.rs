@@ -37,7 +37,9 @@ fn concurrency(commits: &[(u64, ObjectInfo)]) -> usize {
 pub async fn history(snapshot: &Snapshot, limit: usize) -> Result<Vec<HistoryEntry>> {
     let (root, keeping) = (snapshot.root(), snapshot.timekeeping());
     let mut commits = Vec::new();
-    for file in list_log(root, 0).await? {
+    // One more than asked for: times are made to rise from the one before.
+    let oldest = snapshot.version().saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX));
+    for file in list_log(root, oldest).await? {
         if let LogPath::Commit { version } = file.meaning {
             commits.push((version, file.object));
         }
@@ -45,7 +47,6 @@ pub async fn history(snapshot: &Snapshot, limit: usize) -> Result<Vec<HistoryEnt
     if commits.is_empty() {
         return Err(Error::not_found("no table here").with_object(root.display()));
     }
-    // One more than asked for: times are made to rise from the one before.
     let start = commits.len().saturating_sub(limit.saturating_add(1));
     let read = |(version, object): (u64, ObjectInfo)| async move {
         let (mut actions, mut tally) = (Vec::new(), FileTally::default());

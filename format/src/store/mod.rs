@@ -16,7 +16,16 @@ pub use probe::{Check, Probe, ProbeSize, Race, probe, race};
 pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
 pub use root::{ObjectInfo, TableRoot};
 
+use std::sync::LazyLock;
+
 use crate::error::{Error, ErrorKind};
+
+/// How many threads the machine runs at once. Asked once: the answer takes the system as long as a small file does.
+pub(crate) fn cores() -> usize {
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    *CORES
+}
 
 /// An object store's failure, by what the caller does next.
 impl From<object_store::Error> for Error {

@@ -343,6 +343,51 @@ impl TableRoot {
         listed.map_err(|e| Error::from(e).with_object(self.name_of(&prefix)))
     }
 
+    /// The objects right in `folder` whose names are not less than `from` and, where there is a `below`, less than that:
+    /// in the order of their names, where the store keeps it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn list_names(&self, folder: &str, from: &str, below: Option<&str>) -> Result<Vec<ObjectInfo>> {
+        let directory = self.child(folder)?;
+        let named = |e: Error| e.with_object(self.name_of(&directory));
+        if let Some(path) = self.local_file(&directory) {
+            let (from, below) = (from.to_owned(), below.map(str::to_owned));
+            let is_wanted =
+                move |name: &str| name >= from.as_str() && below.as_deref().is_none_or(|below| name < below);
+            let listed = tokio::task::spawn_blocking(move || local::list_folder(&path, is_wanted)).await;
+            let listed = listed.map_err(|e| named(Error::internal("a listing was cut short").with_source(e)))?;
+            let listed = listed.map_err(|e| named(e.into()))?;
+            // A name that is no key is no object.
+            let info = |local::Listed { name, size_bytes, modified_ms }| {
+                let path = self.child(&format!("{folder}/{name}")).ok()?;
+                Some(ObjectInfo { path, size_bytes, modified_ms })
+            };
+            return Ok(listed.into_iter().filter_map(info).collect());
+        }
+        // A key that sorts right before those wanted.
+        let offset = self.child(&format!("{folder}/{from}"))?;
+        let mut found = Vec::new();
+        let mut listed = self.store.list_with_offset(Some(&directory), &offset);
+        while let Some(meta) = listed.try_next().await.map_err(|e| named(e.into()))? {
+            let Some(name) = meta.location.as_ref().strip_prefix(directory.as_ref()) else { continue };
+            let name = name.trim_start_matches('/');
+            let is_past = below.is_some_and(|below| name >= below);
+            if is_past && self.lists_in_order() {
+                break;
+            }
+            if !is_past && name >= from && !name.contains('/') {
+                found.push(meta.into());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a listing comes in the order of names. Directory buckets of S3 have none.
+    fn lists_in_order(&self) -> bool {
+        !self.local && !self.url.host_str().is_some_and(|host| host.ends_with("--x-s3"))
+    }
+
     /// An object's name as users know it.
     pub fn name_of(&self, path: &Path) -> String {
         let below = path.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or(path.as_ref());

@@ -92,7 +92,7 @@ pub fn stream_files(
             FileSource::Json(object) => {
                 json_files(&root, &object, wanted.kind).await.map(|b| stream::iter(b.into_iter().map(Ok)).boxed())
             }
-            FileSource::Parquet(object) => parquet_files(&root, &object, wanted).await,
+            FileSource::Parquet(object, opened) => parquet_files(&root, &object, opened, wanted).await,
         }
     };
     stream::once(opened).try_flatten().boxed()
@@ -114,10 +114,14 @@ async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Re
 async fn parquet_files(
     root: &TableRoot,
     object: &ObjectInfo,
+    opened: Option<ParquetFile>,
     wanted: FilesWanted,
 ) -> Result<BoxStream<'static, Result<FileBatch>>> {
     let size_bytes = (object.size_bytes > 0).then_some(object.size_bytes);
-    let file = ParquetFile::open(root, &object.path, size_bytes).await?;
+    let file = match opened {
+        Some(file) => file,
+        None => ParquetFile::open(root, &object.path, size_bytes).await?,
+    };
     check_file_columns(file.metadata()).map_err(|error| error.with_object(root.name_of(&object.path)))?;
     let path_leaf = leaves(file.metadata(), |path| path == [wanted.kind.name(), "path"]);
     let Some(&path_leaf) = path_leaf.first() else { return Ok(stream::empty().boxed()) };

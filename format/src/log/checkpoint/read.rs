@@ -49,8 +49,8 @@ pub struct CheckpointHead {
 /// A part of a checkpoint that lists files.
 #[derive(Clone, Debug)]
 pub enum FileSource {
-    /// A Parquet file with columns `add` and `remove`.
-    Parquet(ObjectInfo),
+    /// A Parquet file with columns `add` and `remove`, and that file opened, where it was for its head.
+    Parquet(ObjectInfo, Option<ParquetFile>),
     /// A JSON file with such actions among its lines.
     Json(ObjectInfo),
 }
@@ -59,7 +59,7 @@ impl FileSource {
     /// The file.
     pub fn object(&self) -> &ObjectInfo {
         match self {
-            Self::Parquet(object) | Self::Json(object) => object,
+            Self::Parquet(object, _) | Self::Json(object) => object,
         }
     }
 }
@@ -77,11 +77,11 @@ pub async fn read_head(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Checkpo
             read_json_head(root, part, &mut head.actions, &mut sidecars).await?;
             head.sources.push(FileSource::Json(part.clone()));
         } else {
-            read_parquet_head(root, part, &mut head.actions, &mut sidecars).await.map_err(named)?;
-            head.sources.push(FileSource::Parquet(part.clone()));
+            let file = read_parquet_head(root, part, &mut head.actions, &mut sidecars).await.map_err(named)?;
+            head.sources.push(FileSource::Parquet(part.clone(), Some(file)));
         }
         for sidecar in &sidecars {
-            head.sources.push(FileSource::Parquet(sidecar_object(root, sidecar).map_err(named)?));
+            head.sources.push(FileSource::Parquet(sidecar_object(root, sidecar).map_err(named)?, None));
         }
     }
     let has = |test: fn(&Action) -> bool| head.actions.iter().any(test);
@@ -98,12 +98,12 @@ async fn read_parquet_head(
     part: &ObjectInfo,
     actions: &mut Vec<Action>,
     sidecars: &mut Vec<Sidecar>,
-) -> Result<()> {
+) -> Result<ParquetFile> {
     let file = ParquetFile::open(root, &part.path, Some(part.size_bytes)).await?;
     let leaves = leaves(file.metadata(), |path| SMALL.contains(&path[0].as_str()));
     let rows = rows_with_values(&file, &leaves).await?;
     if rows.is_empty() {
-        return Ok(());
+        return Ok(file);
     }
     let mut reader = file.read_rows(ReadColumns::Leaves(leaves), &rows, BATCH_ROWS, None)?;
     let keep = Arc::new(Ok);
@@ -112,7 +112,7 @@ async fn read_parquet_head(
             decode_small(&batch, actions, sidecars)?;
         }
     }
-    Ok(())
+    Ok(file)
 }
 
 /// The rows that hold one of the small actions, in their order.

@@ -40,6 +40,12 @@ pub enum ReadColumns {
     Leaves(Vec<usize>),
 }
 
+impl std::fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ParquetFile").field(&self.name).finish()
+    }
+}
+
 impl ParquetFile {
     /// Opens a file, in one request where the footer is small. `size_bytes` is what the log says, and must be what the
     /// file has (SCN-7); the store is asked where it is `None`.

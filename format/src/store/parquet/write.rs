@@ -18,7 +18,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::upload::Upload;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::TableRoot;
+use crate::store::{TableRoot, cores};
 
 /// Rows and bytes gathered before the columns are encoded together.
 const GATHER_ROWS: usize = 64 << 10;
@@ -372,7 +372,7 @@ async fn run_shared<J: Send + 'static, T: Send + 'static>(
 }
 
 fn encoder_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |count| count.get().min(8))
+    cores().min(8)
 }
 
 fn batch_bytes(batch: &RecordBatch) -> usize {
