@@ -8,7 +8,6 @@ use lake_format::ClockRef;
 use lake_format::action::{Action, Metadata, Protocol};
 use lake_format::transaction::{Base, Operation, Reads, Staged, transact};
 use lake_testkit::{SplitMix64, simulate};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::client::{Client, Commons, root};
@@ -45,7 +44,6 @@ async fn history(rng: SplitMix64, wrong: Option<Wrong>) -> Run {
         disk: Arc::new(Disk::new()),
         history: Arc::default(),
         activations: Arc::default(),
-        healed: watch::channel(false).0,
         wrong,
         start: Instant::now(),
     };
@@ -75,7 +73,6 @@ async fn history(rng: SplitMix64, wrong: Option<Wrong>) -> Run {
     let storm_ends = commons.start + Duration::from_millis(config.days * DAY_MS);
     sleep_until(storm_ends).await;
     stores.iter().for_each(super::store::SimStore::heal);
-    commons.healed.send_replace(true);
     let bound = storm_ends + Duration::from_millis(5 * DAY_MS);
     let ended = timeout_at(bound, futures::future::join_all(tasks)).await;
     while commons.disk.state().pending > 0 {
