@@ -161,10 +161,20 @@ impl Snapshot {
     /// The commits after `version`, oldest first, without a gap.
     ///
     /// # Errors
+    /// `NotFound` when log clean-up has taken `version` itself: what stands behind it need not be the table's (COM-14).
     /// `Corrupt` for a torn commit or a gap.
     pub async fn commits_since(&self, version: u64) -> Result<Vec<CommitRecord>> {
-        let files = list_log(&self.root, version + 1).await?;
-        let commits: Vec<(u64, ObjectInfo)> = files.into_iter().filter_map(as_commit).collect();
+        let files = list_log(&self.root, version).await?;
+        let holds = |file: &LogFile| matches!(file.meaning, LogPath::Commit { .. }) || file.meaning.is_checkpoint();
+        let stands = files.iter().any(|file| file.meaning.version() == version && holds(file));
+        let commits: Vec<(u64, ObjectInfo)> =
+            files.into_iter().filter_map(as_commit).filter(|(found, _)| *found > version).collect();
+        if !stands && !commits.is_empty() {
+            // Names that clean-up freed can be taken again by late writers: what follows need not be the table's.
+            return Err(Error::not_found(format!("log clean-up has removed version {version}, which this stands on"))
+                .with_object(self.root.display())
+                .with_hint("open the table again"));
+        }
         for (expected, (found, _)) in (version + 1..).zip(&commits) {
             if expected != *found {
                 return Err(Error::corrupt(format!("the log has a gap: version {expected} is missing below {found}"))

@@ -170,6 +170,21 @@ async fn a_damaged_commit_is_an_error_and_never_a_smaller_table() {
 }
 
 #[tokio::test]
+async fn a_handle_that_clean_up_overtook_follows_no_late_commit() {
+    let root = table().await;
+    let old = Arc::new(load(&root, At::Version(4)).await.expect("old"));
+    let late = get(&root, &commit(3)).await;
+    for version in 0..=5 {
+        delete(&root, &commit(version)).await;
+    }
+    let wanted = state(&load(&root, At::Latest).await.expect("loads")).await;
+    // A put from long ago arrives, and takes a name that clean-up has freed.
+    put(&root, &commit(5), &late).await;
+    assert_eq!(old.commits_since(4).await.expect_err("COM-14").kind(), ErrorKind::NotFound);
+    assert_eq!(state(&*old.refreshed().await.expect("COM-14")).await, wanted, "COM-14");
+}
+
+#[tokio::test]
 async fn versions_and_times_travel() {
     let root = table().await;
     for version in [0, 1, 9, 10, 11, COMMITS] {

@@ -87,7 +87,7 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
             return Err(Error::already_exists("a table is here already").with_object(root.display()));
         };
         pause(&clock, attempt).await;
-        let winners = newest.commits_since(newest.version()).await?;
+        let winners = newest.commits_since(newest.version()).await.map_err(overtaken)?;
         for winner in winners {
             if winner.txn_id() == Some(txn_id.to_string().as_str()) {
                 // An earlier attempt of ours landed after all, whatever was answered then.
@@ -100,6 +100,17 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
         head = Some(newest);
     }
     Err(gave_up(&root, MAX_ATTEMPTS))
+}
+
+/// Log clean-up took what this attempt stands on: a conflict, like any other state that is no longer there.
+fn overtaken(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    let object = error.object().unwrap_or_default().to_owned();
+    Error::conflict(error.message().to_owned())
+        .with_object(object)
+        .with_hint("nothing was written; open the table again, then decide whether to repeat the operation")
 }
 
 fn gave_up(root: &TableRoot, attempts: u32) -> Error {
