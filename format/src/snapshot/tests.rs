@@ -181,7 +181,7 @@ async fn a_handle_that_clean_up_overtook_follows_no_late_commit() {
     // A put from long ago arrives, and takes a name that clean-up has freed.
     put(&root, &commit(5), &late).await;
     assert_eq!(old.commits_since(4).await.expect_err("COM-14").kind(), ErrorKind::NotFound);
-    assert_eq!(state(&*old.refreshed().await.expect("COM-14")).await, wanted, "COM-14");
+    assert_eq!(state(&old.refreshed().await.expect("COM-14")).await, wanted, "COM-14");
 }
 
 #[tokio::test]

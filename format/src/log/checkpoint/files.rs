@@ -114,12 +114,12 @@ async fn json_files(root: &TableRoot, object: &ObjectInfo, kind: FileKind) -> Re
 async fn parquet_files(
     root: &TableRoot,
     object: &ObjectInfo,
-    opened: Option<ParquetFile>,
+    opened: Option<Box<ParquetFile>>,
     wanted: FilesWanted,
 ) -> Result<BoxStream<'static, Result<FileBatch>>> {
     let size_bytes = (object.size_bytes > 0).then_some(object.size_bytes);
     let file = match opened {
-        Some(file) => file,
+        Some(file) => *file,
         None => ParquetFile::open(root, &object.path, size_bytes).await?,
     };
     check_file_columns(file.metadata()).map_err(|error| error.with_object(root.name_of(&object.path)))?;

@@ -50,7 +50,7 @@ pub struct CheckpointHead {
 #[derive(Clone, Debug)]
 pub enum FileSource {
     /// A Parquet file with columns `add` and `remove`, and that file opened, where it was for its head.
-    Parquet(ObjectInfo, Option<ParquetFile>),
+    Parquet(ObjectInfo, Option<Box<ParquetFile>>),
     /// A JSON file with such actions among its lines.
     Json(ObjectInfo),
 }
@@ -78,7 +78,7 @@ pub async fn read_head(root: &TableRoot, parts: &[ObjectInfo]) -> Result<Checkpo
             head.sources.push(FileSource::Json(part.clone()));
         } else {
             let file = read_parquet_head(root, part, &mut head.actions, &mut sidecars).await.map_err(named)?;
-            head.sources.push(FileSource::Parquet(part.clone(), Some(file)));
+            head.sources.push(FileSource::Parquet(part.clone(), Some(Box::new(file))));
         }
         for sidecar in &sidecars {
             head.sources.push(FileSource::Parquet(sidecar_object(root, sidecar).map_err(named)?, None));

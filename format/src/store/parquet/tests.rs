@@ -135,7 +135,7 @@ async fn a_file_of_another_size_than_the_log_says_is_refused() {
         let (path, bytes) = write(&root, "a.parquet", &sample(1_000)).await;
         ParquetFile::open(&root, &path, Some(bytes)).await.unwrap();
         for wrong in [0, 1, bytes / 2, bytes - 1, bytes + 1, bytes * 3, u64::MAX] {
-            let error = ParquetFile::open(&root, &path, Some(wrong)).await.err().expect("SCN-7");
+            let error = ParquetFile::open(&root, &path, Some(wrong)).await.expect_err("SCN-7");
             assert_eq!(error.kind(), ErrorKind::Corrupt, "SCN-7: {wrong}: {error}");
             for size in [wrong, bytes] {
                 assert!(error.message().contains(&format!(" {size}")), "SCN-7: both sizes are named: {error}");
@@ -143,7 +143,7 @@ async fn a_file_of_another_size_than_the_log_says_is_refused() {
         }
         let missing = root.child("b.parquet").unwrap();
         for size in [0, 1, 1 << 20] {
-            let error = ParquetFile::open(&root, &missing, Some(size)).await.err().expect("gone");
+            let error = ParquetFile::open(&root, &missing, Some(size)).await.expect_err("gone");
             assert_eq!(error.kind(), ErrorKind::NotFound, "{size}: {error}");
         }
     }
