@@ -40,8 +40,9 @@ class Outcome:
         return f"lake {' '.join(self.args)}: exit {self.status}, {self.seconds:.1f} s, {self.megabytes} MB\n{said}"
 
 
-def judge(lake, *args, stdin=None, cwd=None):
-    """Runs the program; whatever it read, it must end in time and memory, by a code of the table, without a panic."""
+def judge(lake, *args, stdin=None, cwd=None, patience=1):
+    """Runs the program; whatever it read, it must end in time and memory, by a code of the table, without a panic. It has
+    `patience` times the time of a command that reads one damaged object."""
     args = [str(arg) for arg in args]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.NamedTemporaryFile() as usage:
         source = open(stdin, "rb") if stdin else subprocess.DEVNULL
@@ -54,7 +55,7 @@ def judge(lake, *args, stdin=None, cwd=None):
         done = Outcome(args, int(status), out.read(1 << 20), said, float(seconds), int(kilobytes) >> 10)
     assert 0 <= done.status <= 9 and done.status != 1, f"a crash or a defect: {done}"
     assert "panicked" not in done.err, done
-    assert done.seconds < SECONDS, f"too slow: {done}"
+    assert done.seconds < patience * SECONDS, f"too slow: {done}"
     assert done.megabytes < MEGABYTES, f"too much memory: {done}"
     if done.status:
         assert 20 < len(done.err) < 12_000, f"an error that nobody can read: {done}"

@@ -673,9 +673,9 @@ def data_bytes(table, change):
     path.write_bytes(change(path.read_bytes()))
 
 
-@case(rows=ROWS, fsck=CORRUPT)
+@case(fsck=CORRUPT)
 def a_data_file_with_a_byte_more(table):
-    """What the log does not count is not read."""
+    """It is not the file that the log lists."""
     path = table.data_files()[0]
     path.write_bytes(path.read_bytes() + b"\0")
 
@@ -786,7 +786,10 @@ def crowd(bases, tmp_path_factory):
 )
 def test_a_million_files_in_one_commit(crowd, tmp_path, args, status, said):
     before = fingerprint(crowd.path)
-    done = judge(Lake(tmp_path), *[arg.replace("{}", str(crowd.path)) for arg in args], "--format", "json")
+    # A check looks at each of the files, and at what is said of each.
+    patience = 2 if args[0] == "fsck" else 1
+    args = [arg.replace("{}", str(crowd.path)) for arg in args]
+    done = judge(Lake(tmp_path), *args, "--format", "json", patience=patience)
     assert done.status == status, done
     assert said in done.out.decode(), done
     assert fingerprint(crowd.path) == before

@@ -101,7 +101,7 @@ def canonical(row):
 
 
 def in_json(table):
-    """Rows as JSON tells them: bytes in hexadecimal, no NaN and no infinity, and the digits of numbers as text."""
+    """Rows as JSON tells them: bytes in hexadecimal, NaN and infinities by name, and the digits of numbers as text."""
     columns = {name: [value_in_json(value) for value in table[name]] for name in table.column_names}
     return [{name: columns[name][i] for name in columns} for i in range(len(table))]
 
@@ -124,7 +124,11 @@ def value_in_json(value):
         return value.as_py().hex()
     if pa.types.is_floating(kind):
         number = np.float32(value.as_py()) if kind == pa.float32() else value.as_py()
-        return digits(str(number)) if math.isfinite(number) else None
+        if math.isnan(number):
+            return "NaN"
+        if math.isinf(number):
+            return "Infinity" if number > 0 else "-Infinity"
+        return digits(str(number))
     if pa.types.is_decimal(kind):
         return digits(str(value.as_py()))
     if pa.types.is_timestamp(kind):
