@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 
 use super::constant::{Placed, place, to_arrow_scalar};
 use super::fold::{Ternary, fold};
+use super::masks::Masks;
 use super::{ColumnPath, CompareOp, Predicate, Scalar};
 
 /// Answers `predicate` for each row of `batch`, whose columns carry the table's logical names (matched exactly, else
@@ -31,50 +32,21 @@ pub fn evaluate(predicate: &Predicate, batch: &RecordBatch) -> Result<BooleanArr
     Ok(BooleanArray::new(answers.yes, Some(NullBuffer::new(known))))
 }
 
-/// Rows for which a condition is true, and rows for which it is false; it is unknown for the others.
-struct Answers {
-    yes: BooleanBuffer,
-    no: BooleanBuffer,
-}
-
-impl Answers {
-    fn new(values: &BooleanBuffer, nulls: Option<&NullBuffer>) -> Self {
-        match nulls {
-            None => Self { yes: values.clone(), no: !values },
-            Some(nulls) => Self { yes: values & nulls.inner(), no: &!values & nulls.inner() },
-        }
-    }
-
-    fn all(answer: bool, rows: usize) -> Self {
-        Self::new(&constant(answer, rows), None)
+/// Rows for which the condition is true, and rows for which it is false; it is unknown for the others.
+fn answers(values: &BooleanBuffer, nulls: Option<&NullBuffer>) -> Masks {
+    match nulls {
+        None => Masks { yes: values.clone(), no: !values },
+        Some(nulls) => Masks { yes: values & nulls.inner(), no: &!values & nulls.inner() },
     }
 }
 
-impl Ternary for Answers {
-    fn not(self) -> Self {
-        Self { yes: self.no, no: self.yes }
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { yes: &self.yes & &other.yes, no: &self.no | &other.no }
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self { yes: &self.yes | &other.yes, no: &self.no & &other.no }
-    }
-}
-
-fn constant(answer: bool, rows: usize) -> BooleanBuffer {
-    if answer { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) }
-}
-
-fn answer(leaf: &Predicate, batch: &RecordBatch) -> Result<Answers> {
+fn answer(leaf: &Predicate, batch: &RecordBatch) -> Result<Masks> {
     match leaf {
-        Predicate::Literal(answer) => Ok(Answers::all(*answer, batch.num_rows())),
+        Predicate::Literal(answer) => Ok(Masks::constant(*answer, batch.num_rows())),
         Predicate::Compare { column, op, value } => Column::find(batch, column)?.compare(*op, value),
         Predicate::In { column, values } => {
             let column = Column::find(batch, column)?;
-            values.iter().try_fold(Answers::all(false, batch.num_rows()), |all, value| {
+            values.iter().try_fold(Masks::constant(false, batch.num_rows()), |all, value| {
                 Ok(all.or(column.compare(CompareOp::Eq, value)?))
             })
         }
@@ -112,17 +84,17 @@ impl<'a> Column<'a> {
         Ok(Self { path, values, nulls })
     }
 
-    fn is_null(&self) -> Answers {
+    fn is_null(&self) -> Masks {
         match &self.nulls {
-            None => Answers::all(false, self.values.len()),
-            Some(nulls) => Answers::new(nulls.inner(), None).not(),
+            None => Masks::constant(false, self.values.len()),
+            Some(nulls) => answers(nulls.inner(), None).not(),
         }
     }
 
-    fn compare(&self, op: CompareOp, literal: &Scalar) -> Result<Answers> {
+    fn compare(&self, op: CompareOp, literal: &Scalar) -> Result<Masks> {
         let rows = self.values.len();
         if literal.is_null() || *self.values.data_type() == ArrowType::Null {
-            return Ok(Answers { yes: constant(false, rows), no: constant(false, rows) });
+            return Ok(Masks::neither(rows));
         }
         let results = match self.values.data_type() {
             ArrowType::Float32 | ArrowType::Float64 => self.compare_floats(op, literal)?,
@@ -131,13 +103,13 @@ impl<'a> Column<'a> {
                 None => self.kernel(op, &self.values, &self.literal(literal, data_type)?)?,
             },
         };
-        Ok(Answers::new(&results, self.nulls.as_ref()))
+        Ok(answers(&results, self.nulls.as_ref()))
     }
 
     /// Against a literal that need not be a value of the column's type.
     fn compare_placed(&self, op: CompareOp, placed: Placed) -> Result<BooleanBuffer> {
         use CompareOp::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
-        let all = |passes| Ok(constant(passes, self.values.len()));
+        let all = |passes| Ok(Masks::constant(passes, self.values.len()).yes);
         match placed {
             Placed::At(literal) => self.kernel(op, &self.values, &literal),
             Placed::BelowAll => all(matches!(op, Gt | GtEq | NotEq)),

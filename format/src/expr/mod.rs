@@ -6,6 +6,7 @@ mod element;
 mod eval;
 mod evaluator;
 mod fold;
+mod masks;
 mod possible;
 mod predicate;
 mod scalar;

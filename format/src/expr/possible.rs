@@ -12,6 +12,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::fold::{Ternary, fold};
+use super::masks::Masks;
 use super::scalar::power_of_ten;
 use super::{ColumnPath, CompareOp, Predicate, Scalar};
 
@@ -50,42 +51,16 @@ pub fn possible(
             }
             Predicate::IsNull(column) => of(column).is_null(rows),
             Predicate::IsNotNull(column) => of(column).is_null(rows).not(),
-            Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => Masks::unknown(rows),
+            Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => unknown(rows),
         })
     };
     let Ok(masks) = fold(predicate, leaf);
     masks.yes
 }
 
-/// Files for which some row may be true, and those for which one may be false.
-struct Masks {
-    yes: BooleanBuffer,
-    no: BooleanBuffer,
-}
-
-impl Masks {
-    fn unknown(rows: usize) -> Self {
-        Self { yes: BooleanBuffer::new_set(rows), no: BooleanBuffer::new_set(rows) }
-    }
-
-    fn constant(value: bool, rows: usize) -> Self {
-        let (set, unset) = (BooleanBuffer::new_set(rows), BooleanBuffer::new_unset(rows));
-        if value { Self { yes: set, no: unset } } else { Self { yes: unset, no: set } }
-    }
-}
-
-impl Ternary for Masks {
-    fn not(self) -> Self {
-        Self { yes: self.no, no: self.yes }
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { yes: &self.yes & &other.yes, no: &self.no | &other.no }
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self { yes: &self.yes | &other.yes, no: &self.no & &other.no }
-    }
+/// Files of which nothing is known: some row may be true, and some false.
+fn unknown(rows: usize) -> Masks {
+    Masks { yes: BooleanBuffer::new_set(rows), no: BooleanBuffer::new_set(rows) }
 }
 
 /// How the values of each file may relate to a literal.
@@ -200,7 +175,7 @@ where
 impl BoundsColumn {
     fn is_null(&self, rows: usize) -> Masks {
         let Some(nulls) = self.null_count.as_ref().filter(|nulls| nulls.len() == rows) else {
-            return Masks::unknown(rows);
+            return unknown(rows);
         };
         let known = |row: usize| nulls.is_valid(row).then(|| nulls.value(row));
         let all = |row: usize| {
@@ -215,11 +190,11 @@ impl BoundsColumn {
 
     fn compare(&self, op: CompareOp, literal: &Scalar, rows: usize) -> Masks {
         if [&self.min, &self.max].into_iter().flatten().any(|end| end.len() != rows) {
-            return Masks::unknown(rows);
+            return unknown(rows);
         }
         let orders = match literal {
             Scalar::Null => {
-                return Masks { yes: BooleanBuffer::new_unset(rows), no: BooleanBuffer::new_unset(rows) };
+                return Masks::neither(rows);
             }
             Scalar::Long(value) => self.longs(*value, rows),
             Scalar::Date(value) => self.natives::<Date32Type>((*value, *value), rows),
@@ -234,7 +209,7 @@ impl BoundsColumn {
             Scalar::String(value) => self.texts(value, rows),
             Scalar::Boolean(_) | Scalar::Binary(_) => None,
         };
-        orders.map_or_else(|| Masks::unknown(rows), |orders| orders.masks(op))
+        orders.map_or_else(|| unknown(rows), |orders| orders.masks(op))
     }
 
     fn longs(&self, value: i64, rows: usize) -> Option<Orders> {

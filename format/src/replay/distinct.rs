@@ -1,34 +1,26 @@
 //! Whether any file is listed twice, told for a million of them in a few milliseconds.
 
-use std::hash::BuildHasher;
-
-use ahash::RandomState;
-
-use super::key::Home;
+use super::key::{Fingerprint, Home};
 
 /// Bits of the two maps per file, about: a chance meeting every so many files is looked at twice.
 const BITS_PER_FILE: usize = 16;
 
-/// Files that must differ. Sixty-four bits are kept of each; the hashes are seeded by chance.
+/// Files that must differ. Eight bytes are kept of each.
 #[derive(Debug)]
 pub struct Distinct {
     home: Home,
-    hasher: RandomState,
     hashes: Vec<u64>,
 }
 
 impl Distinct {
     /// Of files of the table at `home`.
     pub fn new(home: Home) -> Self {
-        let seeds = std::collections::hash_map::RandomState::new();
-        let seed = |n: u64| seeds.hash_one(n);
-        let hasher = RandomState::with_seeds(seed(0), seed(1), seed(2), seed(3));
-        Self { home, hasher, hashes: Vec::new() }
+        Self { home, hashes: Vec::new() }
     }
 
     /// Takes a file by its path and the identity of its deletion vector (LOG-4).
     pub fn push(&mut self, path: &str, vector: Option<&str>) {
-        self.hashes.push(self.hasher.hash_one((self.home.canonical(path), vector)));
+        self.hashes.push(Fingerprint::of(path, vector, &self.home).half());
     }
 
     /// Positions, in the order of taking, of two files that are the same; `None` when all differ.

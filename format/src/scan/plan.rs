@@ -37,7 +37,6 @@ impl ScanPlan {
 pub(super) struct Planner {
     shared: Shared,
     summary: Option<Summary>,
-    columns: Option<PredicateColumns>,
     sieve: Option<Arc<PredicateSieve>>,
     pruning: Pruning,
     files: Vec<ScanFile>,
@@ -48,11 +47,10 @@ pub(super) struct Planner {
 impl Planner {
     pub(super) fn new(table: ScanTable, request: &ScanRequest) -> Result<Self> {
         let shared = Shared::resolve(table, request)?;
-        let columns = shared.predicate.as_ref().map(|predicate| PredicateColumns::new(predicate, &shared));
         let sieve = shared.predicate.as_ref().map(|predicate| Arc::new(PredicateSieve::new(predicate, &shared)));
         let summary = request.statistics.then(|| Summary::new(&shared));
         let (pruning, files) = (Pruning { bytes_total: Some(0), ..Pruning::default() }, Vec::new());
-        Ok(Self { shared, summary, columns, sieve, pruning, files, sure_rows: Some(0) })
+        Ok(Self { shared, summary, sieve, pruning, files, sure_rows: Some(0) })
     }
 
     /// What planning reads of the files.
@@ -62,9 +60,9 @@ impl Planner {
     }
 
     fn stats_wanted(&self) -> StatsWanted {
-        match &self.columns {
+        match self.sieve.as_ref().map(|sieve| sieve.columns()) {
             columns if self.summary.is_some() => {
-                let pruned_by = columns.iter().flat_map(PredicateColumns::physical_paths);
+                let pruned_by = columns.into_iter().flat_map(PredicateColumns::physical_paths);
                 StatsWanted::Columns(pruned_by.chain(self.summary.iter().flat_map(Summary::physical_paths)).collect())
             }
             Some(columns) if !columns.only_partitions() => StatsWanted::Columns(columns.physical_paths()),
@@ -76,7 +74,8 @@ impl Planner {
     /// Takes some of the live files.
     pub(super) fn take(&mut self, batch: &FileBatch) -> Result<()> {
         self.pruning.files_total += batch.len() as u64;
-        let bounds = self.columns.as_ref().map(|columns| BatchBounds::new(columns, batch)).transpose()?;
+        let sieve = self.sieve.clone();
+        let bounds = sieve.as_ref().map(|sieve| BatchBounds::new(sieve.columns(), batch)).transpose()?;
         let mut planned = Vec::new();
         for row in 0..batch.len() {
             let size_bytes = file_size(batch, row)?;

@@ -16,7 +16,7 @@ use crate::schema::mapping::physical_path;
 use crate::schema::{DataType, PrimitiveType, StructType, widening};
 
 /// One column of a predicate, found in the table.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Column {
     /// Names as partition values and statistics spell them.
     pub(super) physical: ColumnPath,
@@ -27,7 +27,7 @@ pub(super) struct Column {
 }
 
 /// The columns of a predicate that bounds can exist for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct PredicateColumns {
     found: HashMap<ColumnPath, Column>,
     only_partitions: bool,
@@ -99,6 +99,11 @@ impl PredicateSieve {
             partitions: partitions.map(|column| column.physical.0[0].clone()).collect(),
         };
         Self { predicate: predicate.clone(), columns, looks_at, left_out: AtomicU64::new(0) }
+    }
+
+    /// The predicate's columns.
+    pub(super) fn columns(&self) -> &PredicateColumns {
+        &self.columns
     }
 }
 

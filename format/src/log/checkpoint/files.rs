@@ -9,7 +9,7 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::groups::{GroupFacts, group_facts};
+use super::groups::{EndLeaves, GroupFacts};
 use super::read::{FileSource, any_value, leaves};
 use crate::action::columnar::{FactColumns, Facts, FileBatch, FileKind, Sieve};
 use crate::error::{Error, Result};
@@ -157,6 +157,7 @@ struct Group {
 /// The row groups that may hold wanted files, and the compressed bytes of what is read of them.
 fn groups_wanted(file: &ParquetFile, wanted: &FilesWanted, path_leaf: usize, columns: &[usize]) -> (Vec<Group>, u64) {
     let metadata = file.metadata();
+    let sieve = wanted.sieve.as_ref().map(|sieve| (sieve, EndLeaves::find(file, path_leaf, sieve.looks_at())));
     let (mut groups, mut compressed, mut start) = (Vec::new(), 0_u64, 0_u64);
     for group in metadata.row_groups() {
         let rows = start..start.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
@@ -165,8 +166,8 @@ fn groups_wanted(file: &ParquetFile, wanted: &FilesWanted, path_leaf: usize, col
         if !any_value(group, &[path_leaf]) {
             continue;
         }
-        if let Some(sieve) = &wanted.sieve
-            && let Some(GroupFacts { facts, files }) = group_facts(file, group, path_leaf, sieve.looks_at())
+        if let Some((sieve, ends)) = &sieve
+            && let Some(GroupFacts { facts, files }) = ends.facts(file, group)
             && sieve.wanted(&facts).count_set_bits() == 0
         {
             sieve.left_out(files);

@@ -17,34 +17,45 @@ pub(super) struct GroupFacts {
     pub(super) files: u64,
 }
 
-/// What the footer says of the files in a row group; `None` when it says nothing that a sieve looks at. A column counts
-/// only where every file has a bound in it.
-pub(super) fn group_facts(
-    file: &ParquetFile,
-    group: &RowGroupMetaData,
+/// Where a checkpoint keeps the bounds that a sieve looks at.
+pub(super) struct EndLeaves {
     path_leaf: usize,
-    looks_at: &FactColumns,
-) -> Option<GroupFacts> {
-    let nulls = |leaf: usize| group.column(leaf).statistics()?.null_count_opt();
-    let no_file = nulls(path_leaf)?;
-    let metadata = file.metadata();
-    let find = |section: &str, column: &[String]| {
-        let whole = |path: &[String]| {
-            path.len() == 3 + column.len()
-                && (path[0].as_str(), path[1].as_str(), path[2].as_str()) == ("add", "stats_parsed", section)
-                && path[3..] == *column
+    /// Each column with the leaves of its least and its greatest values.
+    ends: Vec<(Vec<String>, usize, usize)>,
+}
+
+impl EndLeaves {
+    pub(super) fn find(file: &ParquetFile, path_leaf: usize, looks_at: &FactColumns) -> Self {
+        let find = |section: &str, column: &[String]| {
+            let whole = |path: &[String]| {
+                path.len() == 3 + column.len()
+                    && (path[0].as_str(), path[1].as_str(), path[2].as_str()) == ("add", "stats_parsed", section)
+                    && path[3..] == *column
+            };
+            leaves(file.metadata(), whole).first().copied()
         };
-        leaves(metadata, whole).first().copied().filter(|&leaf| nulls(leaf) == Some(no_file))
-    };
-    let ends = looks_at.stats.columns().iter().filter_map(|column| {
-        let column = &column.path.0;
-        let (min, max) = (find("minValues", column)?, find("maxValues", column)?);
-        let (min, max) = (end(file, group, min, Side::Min)?, end(file, group, max, Side::Max)?);
-        Some((column.clone(), min, max))
-    });
-    let ends: Vec<(Vec<String>, ArrayRef, ArrayRef)> = ends.collect();
-    let rows = u64::try_from(group.num_rows()).ok()?;
-    (!ends.is_empty()).then(|| GroupFacts { facts: Facts::of_group(ends), files: rows.saturating_sub(no_file) })
+        let ends = looks_at.stats.columns().iter().filter_map(|column| {
+            let column = &column.path.0;
+            Some((column.clone(), find("minValues", column)?, find("maxValues", column)?))
+        });
+        Self { path_leaf, ends: ends.collect() }
+    }
+
+    /// What the footer says of the files in a row group; `None` when it says nothing. A column counts only where every
+    /// file has a bound in it.
+    pub(super) fn facts(&self, file: &ParquetFile, group: &RowGroupMetaData) -> Option<GroupFacts> {
+        let nulls = |leaf: usize| group.column(leaf).statistics()?.null_count_opt();
+        let no_file = nulls(self.path_leaf)?;
+        let whole = |leaf: usize| nulls(leaf) == Some(no_file);
+        let ends =
+            self.ends.iter().filter(|(_, min, max)| whole(*min) && whole(*max)).filter_map(|(column, min, max)| {
+                let (min, max) = (end(file, group, *min, Side::Min)?, end(file, group, *max, Side::Max)?);
+                Some((column.clone(), min, max))
+            });
+        let ends: Vec<(Vec<String>, ArrayRef, ArrayRef)> = ends.collect();
+        let rows = u64::try_from(group.num_rows()).ok()?;
+        (!ends.is_empty()).then(|| GroupFacts { facts: Facts::of_group(ends), files: rows.saturating_sub(no_file) })
+    }
 }
 
 #[derive(Clone, Copy)]
