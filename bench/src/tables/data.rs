@@ -7,13 +7,14 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use chrono::NaiveDate;
 use lake_testkit::SplitMix64;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
-use super::log::{T0, civil, commit, head, instant};
+use super::log::{T0, commit, head, instant};
 use crate::Result;
 
 const SCHEMA: [(&str, &str); 8] = [
@@ -94,10 +95,7 @@ fn stats(batch: &RecordBatch, first: u64, count: u64) -> Result<String> {
     let (cat, uid) = (column("cat")?.as_string::<i32>(), column("uid")?.as_string::<i32>());
     let ts = column("ts")?.as_primitive::<TimestampMicrosecondType>();
     let d = column("d")?.as_primitive::<Date32Type>();
-    let day = |days: Option<i32>| {
-        let (year, month, day) = civil(i64::from(days.unwrap_or_default()));
-        format!("{year:04}-{month:02}-{day:02}")
-    };
+    let day = |days: Option<i32>| NaiveDate::from_epoch_days(days.unwrap_or_default()).map(|day| day.to_string());
     // Statistics tell milliseconds: the largest is rounded up.
     let nulls: serde_json::Map<_, _> = SCHEMA.iter().map(|(name, _)| ((*name).to_owned(), json!(0))).collect();
     Ok(json!({
