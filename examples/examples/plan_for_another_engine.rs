@@ -33,7 +33,7 @@ async fn run(location: &str) -> Result<(Vec<String>, u64)> {
     // A plan is a plain value: files with their partition values and statistics, and what was skipped.
     let wanted = Predicate::Compare { column: ColumnPath::top("id"), op: CompareOp::Eq, value: Scalar::Long(345) };
     let plan = table.snapshot().plan_scan(&ScanRequest { predicate: Some(wanted), ..ScanRequest::default() }).await?;
-    Ok((plan.files.iter().map(|file| file.path.clone()).collect(), plan.pruning.files_total))
+    Ok((plan.files.iter().map(|file| file.path().to_owned()).collect(), plan.pruning.files_total))
 }
 
 #[tokio::test]

@@ -61,12 +61,10 @@ pub fn range_request(range: (i64, i64)) -> ScanRequest {
 async fn list(job: &Job) -> Result<Sample> {
     let meter = Meter::start();
     let snapshot = open(job).await?;
-    let files = snapshot.files().await?;
+    let plan = snapshot.plan_scan(&ScanRequest::default()).await?;
     let mut answer = Answer::default();
-    for batch in files.batches() {
-        for row in 0..batch.len() {
-            answer.file(batch.path(row), batch.size(row).unwrap_or_default(), job.check);
-        }
+    for file in plan.files.iter() {
+        answer.file(file.path(), file.size_bytes() as i64, job.check);
     }
     Ok(meter.stop(answer))
 }
@@ -86,7 +84,7 @@ async fn plan(job: &Job, read: bool) -> Result<Sample> {
         }
     } else {
         for file in plan.files.iter() {
-            answer.file(&file.path, file.size_bytes as i64, job.check);
+            answer.file(file.path(), file.size_bytes() as i64, job.check);
         }
     }
     let sample = meter.stop(answer);

@@ -50,7 +50,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
         let condition = context.session()?.condition(&reference, condition).await?;
         let request = ScanRequest { predicate: Some(condition.predicate), ..ScanRequest::default() };
         let plan = snapshot.plan_scan(&request).await?;
-        let wanted: HashSet<&str> = plan.files.iter().map(|file| file.path.as_str()).collect();
+        let wanted: HashSet<&str> = plan.files.iter().map(|file| file.path()).collect();
         files.retain(|add| wanted.contains(add.path.as_str()));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));

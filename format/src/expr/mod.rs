@@ -16,7 +16,7 @@ pub use constant::{constant_array, to_arrow_scalar};
 pub(crate) use element::scalar_at;
 pub use eval::evaluate;
 pub use evaluator::{Evaluator, EvaluatorRef};
-pub use possible::{BoundsColumn, possible};
+pub use possible::{BoundsColumn, Possible, possible};
 pub use predicate::{ColumnPath, CompareOp, Predicate};
 pub use scalar::{Scalar, compare};
 pub(crate) use scalar::{decimal_text, power_of_ten};

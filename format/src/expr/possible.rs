@@ -1,5 +1,6 @@
-//! What the bounds of many files, column by column, leave possible: the quick first look before [`judge`](super::judge).
+//! What the bounds of many files, column by column, leave possible: [`judge`](super::judge) of all of them at once.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 
 use arrow_array::cast::AsArray;
@@ -7,7 +8,7 @@ use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 
@@ -32,30 +33,45 @@ pub struct BoundsColumn {
     pub num_records: Option<Int64Array>,
 }
 
+/// Files that may hold a row that passes.
+#[derive(Clone, Debug)]
+pub struct Possible {
+    /// One flag for each file.
+    pub files: BooleanBuffer,
+    /// Whether [`judge`](super::judge) would say the same of each. If not, it may rule out some of those that are left.
+    pub is_exact: bool,
+}
+
 /// Which of `rows` files may hold a row that passes. Sound, and no stricter than [`judge`](super::judge): what `judge`
 /// keeps is kept; where a type has no quick way, so is every file.
-pub fn possible(
-    predicate: &Predicate,
-    rows: usize,
-    source: &dyn Fn(&ColumnPath) -> Option<BoundsColumn>,
-) -> BooleanBuffer {
+pub fn possible(predicate: &Predicate, rows: usize, source: &dyn Fn(&ColumnPath) -> Option<BoundsColumn>) -> Possible {
+    let is_exact = Cell::new(true);
     let leaf = |leaf: &Predicate| {
         let of = |column: &ColumnPath| source(column).unwrap_or_default();
+        let compare = |column: &BoundsColumn, op: CompareOp, value: &Scalar| {
+            column.compare(op, value, rows).unwrap_or_else(|| {
+                is_exact.set(false);
+                column.unless_all_null(unknown(rows))
+            })
+        };
         Ok::<_, Infallible>(match leaf {
             Predicate::Literal(value) => Masks::constant(*value, rows),
-            Predicate::Compare { column, op, value } => of(column).compare(*op, value, rows),
+            Predicate::Compare { column, op, value } => compare(&of(column), *op, value),
             Predicate::In { column, values } => {
                 let column = of(column);
-                let each = values.iter().map(|value| column.compare(CompareOp::Eq, value, rows));
+                let each = values.iter().map(|value| compare(&column, CompareOp::Eq, value));
                 each.fold(Masks::constant(false, rows), Ternary::or)
             }
             Predicate::IsNull(column) => of(column).is_null(rows),
             Predicate::IsNotNull(column) => of(column).is_null(rows).not(),
-            Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => unknown(rows),
+            Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => {
+                is_exact.set(false);
+                unknown(rows)
+            }
         })
     };
     let Ok(masks) = fold(predicate, leaf);
-    masks.yes
+    Possible { files: masks.yes, is_exact: is_exact.get() }
 }
 
 /// Files of which nothing is known: some row may be true, and some false.
@@ -71,18 +87,18 @@ struct Orders {
 }
 
 impl Orders {
-    /// From the files' ends: `low` is compared with `value`, `high` with `lowered`.
-    fn of<T: Copy + PartialOrd, F: Fn(usize) -> T>(
-        low: Option<&End<F>>,
-        high: Option<&End<F>>,
-        (value, lowered): (T, T),
+    /// From the files' ends.
+    fn of<T: Copy + PartialOrd>(
+        low: Option<&End<impl Fn(usize) -> T>>,
+        high: Option<&End<impl Fn(usize) -> T>>,
+        value: T,
         rows: usize,
     ) -> Self {
         let nothing = || BooleanBuffer::new_unset(rows);
         let above = low.map_or_else(nothing, |low| low.mask(rows, |low| low > value));
         let not_below = low.map_or_else(nothing, |low| low.mask(rows, |low| low >= value));
-        let below = high.map_or_else(nothing, |high| high.mask(rows, |high| high < lowered));
-        let not_above = high.map_or_else(nothing, |high| high.mask(rows, |high| high <= lowered));
+        let below = high.map_or_else(nothing, |high| high.mask(rows, |high| high < value));
+        let not_above = high.map_or_else(nothing, |high| high.mask(rows, |high| high <= value));
         let orders = Self { less: !&not_below, equal: !&(&above | &below), greater: !&not_above };
         let (Some(low), Some(high)) = (low, high) else { return orders };
         // Ends the wrong way round are no bounds.
@@ -143,6 +159,10 @@ fn text_end<'a>(array: &'a StringArray) -> End<impl Fn(usize) -> &'a str> {
     End { at: move |row| array.value(row), nulls: array.nulls().cloned() }
 }
 
+fn flag_end(array: &BooleanArray) -> End<impl Fn(usize) -> bool + '_> {
+    End { at: |row| array.value(row), nulls: array.nulls().cloned() }
+}
+
 /// Of floats only finite ends bound anything: some writers put infinities in the place of NaN.
 fn float_end<T>(array: &PrimitiveArray<T>) -> End<impl Fn(usize) -> f64 + '_>
 where
@@ -188,36 +208,50 @@ impl BoundsColumn {
         Masks { yes: BooleanBuffer::collect_bool(rows, yes), no: BooleanBuffer::collect_bool(rows, no) }
     }
 
-    fn compare(&self, op: CompareOp, literal: &Scalar, rows: usize) -> Masks {
-        if [&self.min, &self.max].into_iter().flatten().any(|end| end.len() != rows) {
-            return unknown(rows);
+    /// Neither true nor false where every row is null.
+    fn unless_all_null(&self, masks: Masks) -> Masks {
+        let (rows, Masks { yes, no }) = (masks.yes.len(), masks);
+        let (Some(nulls), Some(records)) = (&self.null_count, &self.num_records) else { return Masks { yes, no } };
+        if nulls.len() != rows || records.len() != rows {
+            return Masks { yes, no };
         }
+        // Of a file without rows nothing is said.
+        let all_null = |row: usize| {
+            let null_count = nulls.value(row);
+            null_count != 0 && null_count == records.value(row) && nulls.is_valid(row) && records.is_valid(row)
+        };
+        let some = BooleanBuffer::collect_bool(rows, |row| !all_null(row));
+        Masks { yes: &yes & &some, no: &no & &some }
+    }
+
+    /// `None` where the types have no quick way.
+    fn compare(&self, op: CompareOp, literal: &Scalar, rows: usize) -> Option<Masks> {
+        if [&self.min, &self.max].into_iter().flatten().any(|end| end.len() != rows) {
+            return None;
+        }
+        let known = self.min.is_some() || self.max.is_some();
         let orders = match literal {
-            Scalar::Null => {
-                return Masks::neither(rows);
-            }
+            Scalar::Null => return Some(Masks::neither(rows)),
+            _ if !known => return Some(self.unless_all_null(unknown(rows))),
             Scalar::Long(value) => self.longs(*value, rows),
-            Scalar::Date(value) => self.natives::<Date32Type>((*value, *value), rows),
-            Scalar::Timestamp(value) | Scalar::TimestampNtz(value) => {
-                // The literal moves, since the column is longer.
-                let lowered = value.checked_sub(self.max_slack);
-                lowered.and_then(|lowered| self.natives::<TimestampMicrosecondType>((*value, lowered), rows))
-            }
+            Scalar::Date(value) => self.natives::<Date32Type>(*value, rows),
+            Scalar::Timestamp(value) | Scalar::TimestampNtz(value) => self.times(*value, rows),
             Scalar::Decimal { unscaled, scale, .. } => self.decimals(*unscaled, *scale, rows),
             Scalar::Float(value) => self.floats::<Float32Type>(f64::from(*value), rows),
             Scalar::Double(value) => self.floats::<Float64Type>(*value, rows),
             Scalar::String(value) => self.texts(value, rows),
-            Scalar::Boolean(_) | Scalar::Binary(_) => None,
+            Scalar::Boolean(value) => self.flags(*value, rows),
+            Scalar::Binary(_) => None,
         };
-        orders.map_or_else(|| unknown(rows), |orders| orders.masks(op))
+        Some(self.unless_all_null(orders?.masks(op)))
     }
 
     fn longs(&self, value: i64, rows: usize) -> Option<Orders> {
         match self.min.as_ref().or(self.max.as_ref())?.data_type() {
-            DataType::Int8 => i8::try_from(value).ok().and_then(|v| self.natives::<Int8Type>((v, v), rows)),
-            DataType::Int16 => i16::try_from(value).ok().and_then(|v| self.natives::<Int16Type>((v, v), rows)),
-            DataType::Int32 => i32::try_from(value).ok().and_then(|v| self.natives::<Int32Type>((v, v), rows)),
-            DataType::Int64 => self.natives::<Int64Type>((value, value), rows),
+            DataType::Int8 => i8::try_from(value).ok().and_then(|value| self.natives::<Int8Type>(value, rows)),
+            DataType::Int16 => i16::try_from(value).ok().and_then(|value| self.natives::<Int16Type>(value, rows)),
+            DataType::Int32 => i32::try_from(value).ok().and_then(|value| self.natives::<Int32Type>(value, rows)),
+            DataType::Int64 => self.natives::<Int64Type>(value, rows),
             _ => None,
         }
     }
@@ -228,7 +262,7 @@ impl BoundsColumn {
         };
         let digits = u8::try_from(*stored).ok()?.checked_sub(scale)?;
         let value = unscaled.checked_mul(power_of_ten(digits)?)?;
-        self.natives::<Decimal128Type>((value, value), rows)
+        self.natives::<Decimal128Type>(value, rows)
     }
 
     /// Both ends, each read by `read`; `None` when one of them is of another type.
@@ -240,18 +274,33 @@ impl BoundsColumn {
         Some((end(&self.min)?, end(&self.max)?))
     }
 
-    fn natives<T>(&self, literals: (T::Native, T::Native), rows: usize) -> Option<Orders>
+    fn times(&self, value: i64, rows: usize) -> Option<Orders> {
+        let (min, max) = self.ends(|array| array.as_primitive_opt::<TimestampMicrosecondType>())?;
+        let min = min.map(native_end);
+        let max = max.map(native_end).map(|End { at, nulls }| {
+            let at = move |row: usize| at(row).saturating_add(self.max_slack);
+            End { at, nulls }
+        });
+        Some(Orders::of(min.as_ref(), max.as_ref(), value, rows))
+    }
+
+    fn natives<T>(&self, value: T::Native, rows: usize) -> Option<Orders>
     where
         T: ArrowPrimitiveType,
         T::Native: PartialOrd,
     {
         let (min, max) = self.ends(|array| array.as_primitive_opt::<T>().map(native_end))?;
-        Some(Orders::of(min.as_ref(), max.as_ref(), literals, rows))
+        Some(Orders::of(min.as_ref(), max.as_ref(), value, rows))
     }
 
     fn texts(&self, value: &str, rows: usize) -> Option<Orders> {
         let (min, max) = self.ends(|array| array.as_string_opt::<i32>().map(text_end))?;
-        Some(Orders::of(min.as_ref(), max.as_ref(), (value, value), rows))
+        Some(Orders::of(min.as_ref(), max.as_ref(), value, rows))
+    }
+
+    fn flags(&self, value: bool, rows: usize) -> Option<Orders> {
+        let (min, max) = self.ends(|array| array.as_boolean_opt().map(flag_end))?;
+        Some(Orders::of(min.as_ref(), max.as_ref(), value, rows))
     }
 
     fn floats<T>(&self, value: f64, rows: usize) -> Option<Orders>
@@ -262,7 +311,7 @@ impl BoundsColumn {
         let (min, max) = self.ends(|array| array.as_primitive_opt::<T>())?;
         let doubtful = doubtful(min, max, rows);
         let (min, max) = (min.map(float_end), max.map(float_end));
-        let orders = Orders::of(min.as_ref(), max.as_ref(), (value, value), rows);
+        let orders = Orders::of(min.as_ref(), max.as_ref(), value, rows);
         if value.is_nan() {
             return None;
         }

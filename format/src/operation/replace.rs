@@ -212,8 +212,8 @@ async fn matching(
 
 /// Whether a file holds a row that the plan wants.
 async fn holds_a_row(plan: &ScanPlan, add: &Add) -> Result<bool> {
-    let Some(file) = plan.files.iter().find(|file| file.path == add.path) else { return Ok(false) };
-    let mut batches = plan.stream_file(file, ReadOptions::default());
+    let Some(file) = plan.files.iter().find(|file| file.path() == add.path) else { return Ok(false) };
+    let mut batches = plan.stream_file(&file.to_file(), ReadOptions::default());
     while let Some(batch) = batches.try_next().await? {
         if batch.num_rows() > 0 {
             return Ok(true);
@@ -250,12 +250,12 @@ async fn copy_others(
     written: &mut Written,
 ) -> Result<u64> {
     let missing = || Error::internal("a live file is not in the plan of all files").with_object(add.path.clone());
-    let file = plan.files.iter().find(|file| file.path == add.path).ok_or_else(missing)?;
+    let file = plan.files.iter().find(|file| file.path() == add.path).ok_or_else(missing)?;
     let mut context = context_on(snapshot, schema);
     // These rows were in the table before: nobody judges them again (RUL-3).
     context.rules = Rules::default();
     let mut writer = DataWriter::new(context)?;
-    let mut batches = plan.stream_file(file, ReadOptions::default());
+    let mut batches = plan.stream_file(&file.to_file(), ReadOptions::default());
     loop {
         let taken = match batches.try_next().await {
             Ok(None) => break,

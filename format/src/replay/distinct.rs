@@ -20,7 +20,7 @@ impl Distinct {
 
     /// Takes a file by its path and the identity of its deletion vector (LOG-4).
     pub fn push(&mut self, path: &str, vector: Option<&str>) {
-        self.hashes.push(Fingerprint::of(path, vector, &self.home).half());
+        self.hashes.push(Fingerprint::half_of(path, vector, &self.home));
     }
 
     /// Positions, in the order of taking, of two files that are the same; `None` when all differ.

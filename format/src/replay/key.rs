@@ -74,21 +74,22 @@ impl Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(u64, u64);
 
+static SEEDS: LazyLock<[ahash::RandomState; 2]> = LazyLock::new(|| {
+    let chance = RandomState::new();
+    let seed = |n: u64| chance.hash_one(n);
+    [0, 4].map(|n| ahash::RandomState::with_seeds(seed(n), seed(n + 1), seed(n + 2), seed(n + 3)))
+});
+
 impl Fingerprint {
     /// That of a file of the table at `home`: its path as the log has it, and the identity of its deletion vector.
     pub fn of(path: &str, vector: Option<&str>, home: &Home) -> Self {
-        static SEEDS: LazyLock<[ahash::RandomState; 2]> = LazyLock::new(|| {
-            let chance = RandomState::new();
-            let seed = |n: u64| chance.hash_one(n);
-            [0, 4].map(|n| ahash::RandomState::with_seeds(seed(n), seed(n + 1), seed(n + 2), seed(n + 3)))
-        });
         let key = (home.canonical(path), vector.filter(|_| !planted(Defect::VectorlessKeys)));
         Self(SEEDS[0].hash_one(&key), SEEDS[1].hash_one(&key))
     }
 
     /// Eight bytes of it.
-    pub(super) fn half(self) -> u64 {
-        self.0
+    pub(super) fn half_of(path: &str, vector: Option<&str>, home: &Home) -> u64 {
+        SEEDS[0].hash_one((home.canonical(path), vector.filter(|_| !planted(Defect::VectorlessKeys))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which files a query must read, and their rows as Arrow batches.
 
 pub(crate) mod adapt;
+mod files;
 mod layout;
 mod pages;
 mod plan;
@@ -28,6 +29,7 @@ use crate::snapshot::Snapshot;
 use crate::store::TableRoot;
 
 pub use adapt::read_schema;
+pub use files::{PlannedFile, PlannedFiles};
 pub use read::ReadOptions;
 pub use row_ids::{ROW_COMMIT_VERSION, ROW_ID, RowTracking};
 
@@ -139,7 +141,7 @@ pub struct Pruning {
 pub struct ScanPlan {
     shared: Arc<shared::Shared>,
     /// The files to be read, in order.
-    pub files: Arc<Vec<ScanFile>>,
+    pub files: PlannedFiles,
     /// What planning left out.
     pub pruning: Pruning,
     bounds: Arc<Vec<Option<ColumnBounds>>>,

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+
+use super::files::{PlannedFiles, PlannedFilesBuilder};
 use super::prune::{BatchBounds, PredicateColumns, PredicateSieve};
 use super::shared::Shared;
 use super::summary::Summary;
 use super::{Pruning, ScanFile, ScanPlan, ScanRequest, ScanTable};
-use crate::action::DeletionVectorDescriptor;
 use crate::action::columnar::{FileBatch, Sieve};
 use crate::error::{Error, Result};
-use crate::expr::{Predicate, Verdict, judge};
 use crate::log::checkpoint::{FilesWanted, StatsWanted, Totals};
 use crate::replay::Distinct;
 use crate::snapshot::listed_twice;
@@ -29,7 +30,7 @@ impl ScanPlan {
             bytes_planned: bytes,
             ..Pruning::default()
         };
-        Ok(Self { shared, files: Arc::new(files), pruning, bounds: Arc::default() })
+        Ok(Self { shared, files: PlannedFiles::of(files), pruning, bounds: Arc::default() })
     }
 }
 
@@ -39,7 +40,8 @@ pub(super) struct Planner {
     summary: Option<Summary>,
     sieve: Option<Arc<PredicateSieve>>,
     pruning: Pruning,
-    files: Vec<ScanFile>,
+    files: PlannedFilesBuilder,
+    distinct: Distinct,
     /// Rows that the files kept so far hold for sure.
     sure_rows: Option<u64>,
 }
@@ -49,8 +51,9 @@ impl Planner {
         let shared = Shared::resolve(table, request)?;
         let sieve = shared.predicate.as_ref().map(|predicate| Arc::new(PredicateSieve::new(predicate, &shared)));
         let summary = request.statistics.then(|| Summary::new(&shared));
-        let (pruning, files) = (Pruning { bytes_total: Some(0), ..Pruning::default() }, Vec::new());
-        Ok(Self { shared, summary, sieve, pruning, files, sure_rows: Some(0) })
+        let pruning = Pruning { bytes_total: Some(0), ..Pruning::default() };
+        let (files, distinct) = (PlannedFiles::builder(), Distinct::new(shared.table.root.home()));
+        Ok(Self { shared, summary, sieve, pruning, files, distinct, sure_rows: Some(0) })
     }
 
     /// What planning reads of the files.
@@ -74,50 +77,53 @@ impl Planner {
     /// Takes some of the live files.
     pub(super) fn take(&mut self, batch: &FileBatch) -> Result<()> {
         self.pruning.files_total += batch.len() as u64;
-        let sieve = self.sieve.clone();
-        let bounds = sieve.as_ref().map(|sieve| BatchBounds::new(sieve.columns(), batch)).transpose()?;
-        let mut planned = Vec::new();
-        for row in 0..batch.len() {
-            let size_bytes = file_size(batch, row)?;
-            self.pruning.bytes_total = self.pruning.bytes_total.map(|bytes| bytes.saturating_add(size_bytes));
-            if let (Some(predicate), Some(bounds)) = (&self.shared.predicate, &bounds) {
-                match skip(predicate, bounds, row) {
-                    Some(Reason::Partition) => self.pruning.skipped_by_partition += 1,
-                    Some(Reason::Statistics) => self.pruning.skipped_by_statistics += 1,
-                    None => {
-                        planned.push(row);
-                        self.files.push(self.scan_file(batch, row, size_bytes));
-                    }
-                }
-                continue;
-            }
-            let filled = matches!((self.shared.limit, self.sure_rows), (Some(limit), Some(rows)) if rows >= limit);
-            if filled {
-                self.pruning.skipped_by_limit += 1;
-                continue;
-            }
-            let file = self.scan_file(batch, row, size_bytes);
-            self.sure_rows = self.sure_rows.zip(file.live_records()).map(|(rows, more)| rows.saturating_add(more));
-            planned.push(row);
-            self.files.push(file);
-        }
+        let all_bytes = size_bytes(batch)?;
+        self.pruning.bytes_total = self.pruning.bytes_total.map(|bytes| bytes.saturating_add(all_bytes));
+        let kept = match (self.sieve.clone(), self.shared.limit) {
+            (Some(sieve), _) => self.possible(&sieve, batch)?,
+            (None, Some(limit)) => self.within(limit, batch),
+            (None, None) => BooleanBuffer::new_set(batch.len()),
+        };
         if let Some(summary) = &mut self.summary {
-            summary.take(batch, &planned);
+            summary.take(batch, &kept.set_indices().collect::<Vec<_>>());
         }
+        if kept.count_set_bits() == 0 {
+            return Ok(());
+        }
+        let batch = batch.clone().picked(kept)?;
+        let batch = if self.stats_wanted() == StatsWanted::None { batch } else { batch.counted()? };
+        (0..batch.len()).for_each(|row| self.distinct.push(batch.path(row), batch.vector_id(row).as_deref()));
+        self.pruning.files_planned += batch.len() as u64;
+        self.pruning.bytes_planned = self.pruning.bytes_planned.saturating_add(size_bytes(&batch)?);
+        self.files.push_batch(batch);
         Ok(())
     }
 
-    fn scan_file(&self, batch: &FileBatch, row: usize, size_bytes: u64) -> ScanFile {
-        let add = batch.add_without_stats(row);
-        ScanFile {
-            path: add.path,
-            size_bytes,
-            partition_values: add.partition_values,
-            num_records: batch.num_records(row).and_then(|rows| u64::try_from(rows).ok()),
-            deletion_vector: add.deletion_vector,
-            base_row_id: add.base_row_id,
-            default_row_commit_version: add.default_row_commit_version,
+    /// The files that can hold wanted rows; the others are counted.
+    fn possible(&mut self, sieve: &PredicateSieve, batch: &FileBatch) -> Result<BooleanBuffer> {
+        let bounds = BatchBounds::new(sieve.columns(), batch)?;
+        let judged = bounds.judged(sieve.predicate());
+        let skipped = |files: &BooleanBuffer| (batch.len() - files.count_set_bits()) as u64;
+        let by_partition = skipped(&judged.by_partition);
+        self.pruning.skipped_by_partition += by_partition;
+        self.pruning.skipped_by_statistics += skipped(&judged.possible) - by_partition;
+        Ok(judged.possible)
+    }
+
+    /// The files that come before the limit is sure to be filled; the others are counted.
+    fn within(&mut self, limit: u64, batch: &FileBatch) -> BooleanBuffer {
+        let mut kept = BooleanBufferBuilder::new(batch.len());
+        for row in 0..batch.len() {
+            let filled = self.sure_rows.is_some_and(|rows| rows >= limit);
+            kept.append(!filled);
+            if filled {
+                self.pruning.skipped_by_limit += 1;
+            } else {
+                let more = batch.live_records(row);
+                self.sure_rows = self.sure_rows.zip(more).map(|(rows, more)| rows.saturating_add(more));
+            }
         }
+        kept.finish()
     }
 
     /// The plan. `totals` are those of the version, where they are known.
@@ -125,13 +131,9 @@ impl Planner {
     /// # Errors
     /// `Corrupt` for a file that is listed twice (CHK-4).
     pub(super) fn finish(mut self, totals: Option<Totals>) -> Result<ScanPlan> {
-        let mut distinct = Distinct::new(self.shared.table.root.home());
-        for file in &self.files {
-            let vector = file.deletion_vector.as_ref().map(DeletionVectorDescriptor::unique_id);
-            distinct.push(&file.path, vector.as_deref());
-        }
-        if let Some((at, _)) = distinct.repeated() {
-            return Err(listed_twice(&self.files[at].path));
+        let files = self.files.finish();
+        if let Some((at, _)) = self.distinct.repeated() {
+            return Err(listed_twice(files.get(at).map_or("", |file| file.path())));
         }
         let unseen = self.sieve.as_ref().map_or(0, |sieve| sieve.files_left_out());
         self.pruning.skipped_by_statistics += unseen;
@@ -140,30 +142,20 @@ impl Planner {
             Some(totals) => Some(totals.size_bytes),
             None => self.pruning.bytes_total.filter(|_| unseen == 0),
         };
-        self.pruning.files_planned = self.files.len() as u64;
-        self.pruning.bytes_planned = self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size_bytes));
         let bounds = Arc::new(self.summary.map(Summary::finish).unwrap_or_default());
-        Ok(ScanPlan { shared: Arc::new(self.shared), files: Arc::new(self.files), pruning: self.pruning, bounds })
+        Ok(ScanPlan { shared: Arc::new(self.shared), files, pruning: self.pruning, bounds })
     }
 }
 
-enum Reason {
-    Partition,
-    Statistics,
-}
-
-fn skip(predicate: &Predicate, bounds: &BatchBounds<'_>, row: usize) -> Option<Reason> {
-    match judge(predicate, &bounds.by_partition(row)) {
-        Verdict::NoneTrue => return Some(Reason::Partition),
-        Verdict::AllTrue => return None,
-        Verdict::Unknown if bounds.only_partitions() => return None,
-        Verdict::Unknown => {}
+/// Bytes of all files of a batch.
+fn size_bytes(batch: &FileBatch) -> Result<u64> {
+    let Some(sizes) = batch.sizes() else { return Ok(0) };
+    let mut sum = 0_u64;
+    for (row, size) in sizes.values().iter().enumerate() {
+        let Ok(size) = u64::try_from(*size) else {
+            return Err(Error::corrupt(format!("a data file of {size} bytes")).with_object(batch.path(row)));
+        };
+        sum = sum.saturating_add(size);
     }
-    let by_statistics = judge(predicate, &bounds.by_statistics(row)?);
-    (by_statistics == Verdict::NoneTrue).then_some(Reason::Statistics)
-}
-
-fn file_size(batch: &FileBatch, row: usize) -> Result<u64> {
-    let size = batch.size(row).unwrap_or_default();
-    u64::try_from(size).map_err(|_| Error::corrupt(format!("a data file of {size} bytes")).with_object(batch.path(row)))
+    Ok(sum)
 }

@@ -11,7 +11,9 @@ use crate::action::columnar::{
 };
 use crate::action::partition_value;
 use crate::error::Result;
-use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, possible};
+use crate::expr::{
+    BoundsColumn, BoundsSource, ColumnBounds, ColumnPath, Possible, Predicate, Verdict, judge, possible,
+};
 use crate::schema::mapping::physical_path;
 use crate::schema::{DataType, PrimitiveType, StructType, widening};
 
@@ -101,6 +103,10 @@ impl PredicateSieve {
         Self { predicate: predicate.clone(), columns, looks_at, left_out: AtomicU64::new(0) }
     }
 
+    pub(super) fn predicate(&self) -> &Predicate {
+        &self.predicate
+    }
+
     /// The predicate's columns.
     pub(super) fn columns(&self) -> &PredicateColumns {
         &self.columns
@@ -125,7 +131,7 @@ impl Sieve for PredicateSieve {
                 (false, primitive) => facts.bounds(&column.physical.0, primitive),
             }
         };
-        possible(&self.predicate, facts.len(), &bounds)
+        possible(&self.predicate, facts.len(), &bounds).files
     }
 
     fn left_out(&self, files: u64) {
@@ -146,36 +152,85 @@ pub(super) struct BatchBounds<'a> {
     parsed: HashMap<&'a ColumnPath, ParsedColumn>,
 }
 
+/// Which files of a batch are left.
+pub(super) struct Judged {
+    /// By their partition values alone.
+    pub(super) by_partition: BooleanBuffer,
+    /// By these and their statistics.
+    pub(super) possible: BooleanBuffer,
+}
+
 impl<'a> BatchBounds<'a> {
     /// # Errors
     /// `Internal` when statistics can't be held as columns.
     pub(super) fn new(columns: &'a PredicateColumns, batch: &'a FileBatch) -> Result<Self> {
-        let stats = batch.stats_of(&StatsShape::new(columns.stats_columns(), true))?;
+        let stats = match columns.only_partitions() {
+            true => None,
+            false => batch.stats_of(&StatsShape::new(columns.stats_columns(), true))?,
+        };
         let of_data = || columns.found.iter().filter(|(_, column)| !column.is_partition);
         let column = |stats: &ParsedStats, column: &Column| stats.column(&column.physical, column.primitive);
         let parsed = stats.as_ref().map(|stats| of_data().map(|(path, found)| (path, column(stats, found))).collect());
         Ok(Self { columns, batch, stats, parsed: parsed.unwrap_or_default() })
     }
 
-    /// Whether every column of the predicate is a partition column.
-    pub(super) fn only_partitions(&self) -> bool {
-        self.columns.only_partitions
+    /// The files that can hold rows for which `predicate` is true: judged all at once, and only those that are left
+    /// where a type has no such way one by one.
+    pub(super) fn judged(&self, predicate: &Predicate) -> Judged {
+        let rows = self.batch.len();
+        let partitions: HashMap<&ColumnPath, BoundsColumn> = self
+            .columns
+            .found
+            .iter()
+            .filter(|(_, column)| column.is_partition)
+            .map(|(path, column)| (path, self.batch.partition_bounds(&column.physical.0[0], column.primitive)))
+            .collect();
+        let by_partition = possible(predicate, rows, &|path| partitions.get(path).cloned());
+        let by_partition = self.narrowed(by_partition, |row| judge(predicate, &self.by_partition(row)));
+        if self.stats.is_none() {
+            return Judged { possible: by_partition.clone(), by_partition };
+        }
+        let num_records = self.stats.as_ref().and_then(ParsedStats::all_num_records);
+        let of_data = |path: &ColumnPath| {
+            let column = self.parsed.get(path)?.clone();
+            Some(column.into_bounds_column(num_records.clone()))
+        };
+        let was_float = self.columns.found.values().any(|column| column.was_float);
+        let all = possible(predicate, rows, &|path| match partitions.get(path) {
+            Some(column) => Some(column.clone()),
+            None if self.columns.get(path)?.was_float => None,
+            None => of_data(path),
+        });
+        let all = Possible { files: &all.files & &by_partition, is_exact: all.is_exact && !was_float };
+        let possible = self.narrowed(all, |row| match self.by_statistics(row) {
+            Some(bounds) => judge(predicate, &bounds),
+            None => Verdict::Unknown,
+        });
+        Judged { by_partition, possible }
+    }
+
+    fn narrowed(&self, found: Possible, judge: impl Fn(usize) -> Verdict) -> BooleanBuffer {
+        if found.is_exact {
+            return found.files;
+        }
+        let kept = |row: usize| found.files.value(row) && judge(row) != Verdict::NoneTrue;
+        BooleanBuffer::collect_bool(found.files.len(), kept)
     }
 
     /// What the partition values alone say of a file.
-    pub(super) fn by_partition(&self, row: usize) -> FileBounds<'_> {
+    fn by_partition(&self, row: usize) -> FileBounds<'_> {
         FileBounds { batch: self, row, stats: None }
     }
 
     /// What the statistics say beside them; `None` when the file has none.
-    pub(super) fn by_statistics(&self, row: usize) -> Option<FileBounds<'_>> {
+    fn by_statistics(&self, row: usize) -> Option<FileBounds<'_>> {
         let stats = self.stats.as_ref().filter(|stats| stats.has(row))?;
         Some(FileBounds { batch: self, row, stats: Some(stats.num_records(row)) })
     }
 }
 
 /// Bounds of one file.
-pub(super) struct FileBounds<'a> {
+struct FileBounds<'a> {
     batch: &'a BatchBounds<'a>,
     row: usize,
     /// The file's row count, where statistics are looked at.

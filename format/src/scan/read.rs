@@ -10,6 +10,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::files::PlannedFiles;
 use super::layout::Layout;
 use super::row_ids::RowIds;
 use super::selection::{self, LiveRows};
@@ -53,7 +54,7 @@ impl ScanPlan {
     /// Each item can fail, and the stream ends there: `NotFound` for a data file that is gone, `Corrupt` for a
     /// damaged one, the store's own.
     pub fn stream(&self, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
-        self.run(Picked::All(Arc::clone(&self.files)), options)
+        self.run(Picked::All(self.files.clone()), options)
     }
 
     /// The rows of those of the plan's files that `picked` names by their places, in that order.
@@ -65,7 +66,7 @@ impl ScanPlan {
         picked: Arc<Vec<u32>>,
         options: ReadOptions,
     ) -> BoxStream<'static, Result<RecordBatch>> {
-        self.run(Picked::Some(Arc::clone(&self.files), picked), options)
+        self.run(Picked::Some(self.files.clone(), picked), options)
     }
 
     /// The rows of one file, no more than the limit.
@@ -73,7 +74,7 @@ impl ScanPlan {
     /// # Errors
     /// As [`ScanPlan::stream`].
     pub fn stream_file(&self, file: &ScanFile, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
-        self.run(Picked::All(Arc::new(vec![file.clone()])), options)
+        self.run(Picked::All(PlannedFiles::of(vec![file.clone()])), options)
     }
 
     fn run(&self, files: Picked, options: ReadOptions) -> BoxStream<'static, Result<RecordBatch>> {
@@ -87,17 +88,18 @@ impl ScanPlan {
 
 /// Which files are read, in order.
 enum Picked {
-    All(Arc<Vec<ScanFile>>),
+    All(PlannedFiles),
     /// Those at these places.
-    Some(Arc<Vec<ScanFile>>, Arc<Vec<u32>>),
+    Some(PlannedFiles, Arc<Vec<u32>>),
 }
 
 impl Picked {
-    fn get(&self, at: usize) -> Option<&ScanFile> {
-        match self {
+    fn get(&self, at: usize) -> Option<ScanFile> {
+        let file = match self {
             Self::All(files) => files.get(at),
             Self::Some(files, places) => files.get(usize::try_from(*places.get(at)?).ok()?),
-        }
+        };
+        file.map(|file| file.to_file())
     }
 }
 
@@ -119,7 +121,7 @@ impl Run {
                 return None;
             }
             while self.running.len() < self.options.concurrency.max(1) {
-                let Some(file) = self.files.get(self.next).cloned() else { break };
+                let Some(file) = self.files.get(self.next) else { break };
                 self.next += 1;
                 let rows = self.remaining;
                 self.running.push_back(FileTask::start(Arc::clone(&self.shared), file, self.options.clone(), rows));

@@ -199,7 +199,7 @@ async fn files_are_left_out_by_partition_and_by_statistics() {
     let pruning = &plan.pruning;
     assert_eq!((pruning.files_total, pruning.files_planned, pruning.skipped_by_partition), (3, 1, 2));
     assert!(pruning.bytes_planned < pruning.bytes_total.expect("sizes"));
-    assert_eq!(plan.files[0].num_records, Some(10));
+    assert_eq!(plan.files.get(0).unwrap().num_records(), Some(10));
     assert_eq!(ids(&rows(&plan, ReadOptions::default()).await), (100..110).collect::<Vec<_>>());
     let plan = table.plan(&with(compare("id", CompareOp::Gt, Scalar::Long(205)))).unwrap();
     assert_eq!((plan.pruning.skipped_by_statistics, plan.pruning.files_planned), (2, 1));
@@ -253,9 +253,9 @@ async fn a_file_can_be_read_alone_by_a_task_that_has_only_its_description() {
     let table = three_days().await;
     let request = with(compare("id", CompareOp::NotEq, Scalar::Long(100)));
     let plan = table.plan(&request).unwrap();
-    let text = serde_json::to_string(&plan.files[1]).unwrap();
+    let text = serde_json::to_string(&plan.files.get(1).unwrap().to_file()).unwrap();
     let file: ScanFile = serde_json::from_str(&text).unwrap();
-    assert_eq!(file, plan.files[1]);
+    assert_eq!(file, plan.files.get(1).unwrap().to_file());
     let remote = ScanPlan::of_files(table.table.clone(), &request, vec![file.clone()]).unwrap();
     let direct: Vec<RecordBatch> = plan.stream_file(&file, ReadOptions::default()).try_collect().await.unwrap();
     assert_eq!(ids(&direct[0]), (101..110).collect::<Vec<_>>());
@@ -726,14 +726,14 @@ async fn a_small_file_is_one_request_and_a_large_one_gives_only_what_is_asked_fo
     let (counted, counters) = counting(&table);
     let plan = planned(counted, &ScanRequest::default(), &table.live[..1]).unwrap();
     assert_eq!(rows(&plan, ReadOptions::default()).await.num_rows(), 10);
-    assert_eq!((counters.total(), counters.bytes_read()), (1, plan.files[0].size_bytes));
+    assert_eq!((counters.total(), counters.bytes_read()), (1, plan.files.get(0).unwrap().size_bytes()));
     table.table = Table::new("id long, blob binary", &[]).table;
     table.live.clear();
     let big = batch(vec![("id", longs(0..40)), ("blob", Arc::new(BinaryArray::from_iter_values(&blobs)))]);
     table.append_foreign("big.parquet", &big, 40).await;
     let (counted, counters) = counting(&table);
     let plan = planned(counted, &columns(&["id"]), &table.live).unwrap();
-    assert!(plan.files[0].size_bytes > 600_000, "{}", plan.files[0].size_bytes);
+    assert!(plan.files.get(0).unwrap().size_bytes() > 600_000, "{}", plan.files.get(0).unwrap().size_bytes());
     assert_eq!(rows(&plan, ReadOptions::default()).await.num_rows(), 40);
     assert!(counters.bytes_read() < 100_000 && counters.total() <= 2, "{:?}", counters.requests());
 }

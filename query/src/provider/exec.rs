@@ -43,7 +43,7 @@ pub(super) struct LakeScanExec {
 
 impl LakeScanExec {
     pub(super) fn new(plan: ScanPlan, target_partitions: usize) -> Self {
-        let groups = split(&plan.files, target_partitions);
+        let groups = split(plan.files.iter().map(|file| file.size_bytes()), target_partitions);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(plan.arrow_schema())),
             Partitioning::UnknownPartitioning(groups.len()),
@@ -142,7 +142,7 @@ impl ExecutionPlan for LakeScanExec {
             return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
         };
         let files = places.iter().filter_map(|&place| self.plan.files.get(usize::try_from(place).ok()?));
-        let bytes = files.fold(0, |sum: u64, file| sum.saturating_add(file.size_bytes));
+        let bytes = files.fold(0, |sum: u64, file| sum.saturating_add(file.size_bytes()));
         let count = |name: &'static str, value: u64| {
             MetricBuilder::new(&self.metrics)
                 .counter(name, partition)

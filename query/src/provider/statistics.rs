@@ -7,7 +7,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::scalar::ScalarValue;
 use lake_format::expr::{ColumnBounds, Scalar};
-use lake_format::scan::{ScanFile, ScanPlan};
+use lake_format::scan::{PlannedFile, ScanPlan};
 
 /// Bytes that a value without a fixed width is taken for.
 const VALUE_BYTES: usize = 32;
@@ -41,7 +41,7 @@ pub(super) fn of_scan(plan: &ScanPlan, places: Option<&[u32]>, fetch: Option<usi
 
 /// Rows of the files; `None` when one does not say.
 fn rows(plan: &ScanPlan, places: Option<&[u32]>) -> Option<usize> {
-    let add = |sum: usize, file: &ScanFile| sum.checked_add(usize::try_from(file.live_records()?).ok()?);
+    let add = |sum: usize, file: PlannedFile<'_>| sum.checked_add(usize::try_from(file.live_records()?).ok()?);
     match places {
         None => plan.files.iter().try_fold(0, add),
         Some(places) => {

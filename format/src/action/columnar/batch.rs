@@ -1,24 +1,29 @@
 //! The files of a table, column by column: a row is an `add` or a `remove`, and becomes a value only when asked for.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, MapArray, RecordBatch, StringArray, StructArray, new_null_array};
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, Fields as ArrowFields};
 use arrow_select::filter::filter;
 
 use super::super::stats::num_records;
 use super::super::{Add, DeletionVectorDescriptor, Remove};
-use super::decode::{Fields, Flag, Int, Long, Pairs, Text, missing, wrong_type};
+use super::decode::{missing, wrong_type};
 use super::digest::digest;
 use super::encode::{internal, structure, text};
 use super::fields::{add_fields, remove_fields};
 use super::parsed::ParsedStats;
-use super::rows::FileRows;
+use super::places::{Places, entries, long_at, text_at};
+use super::rows::{FileRows, nulls};
 use super::stats_text::StatsShape;
+use super::vector;
 use crate::action::line::FileLine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Which action the rows of a [`FileBatch`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +43,12 @@ impl FileKind {
         }
     }
 
-    pub(super) fn fields(self) -> ArrowFields {
+    pub(super) fn fields(self) -> &'static ArrowFields {
+        static OF_ADD: LazyLock<ArrowFields> = LazyLock::new(add_fields);
+        static OF_REMOVE: LazyLock<ArrowFields> = LazyLock::new(remove_fields);
         match self {
-            Self::Add => add_fields(),
-            Self::Remove => remove_fields(),
+            Self::Add => &OF_ADD,
+            Self::Remove => &OF_REMOVE,
         }
     }
 }
@@ -52,7 +59,6 @@ pub struct FileBatch {
     kind: FileKind,
     /// In the form in which checkpoints are written.
     array: StructArray,
-    columns: Columns,
     parsed: Option<ParsedStats>,
 }
 
@@ -114,22 +120,63 @@ impl FileBatch {
         Self::new(first.kind, whole.as_struct().clone(), None).map(Some)
     }
 
+    /// `array` has the columns of `kind` in their types.
     fn new(kind: FileKind, array: StructArray, parsed: Option<ParsedStats>) -> Result<Self> {
-        let whole: ArrayRef = Arc::new(array.clone());
-        let columns = Columns::new(&Fields::new(kind.name(), &whole)?)?;
-        columns.check(kind, array.len())?;
-        Ok(Self { kind, array, columns, parsed })
+        let batch = Self { kind, array, parsed };
+        let lacks = |column: Option<&dyn Array>| !batch.is_empty() && column.is_none_or(|array| array.null_count() > 0);
+        if lacks(batch.texts(batch.places().path).map(|array| array as &dyn Array)) {
+            return Err(missing(&format!("{}.path", kind.name())));
+        }
+        if kind == FileKind::Add && lacks(batch.longs(batch.places().size).map(|array| array as &dyn Array)) {
+            return Err(missing("add.size"));
+        }
+        batch.vectors().map_or(Ok(()), vector::check)?;
+        Ok(batch)
+    }
+
+    fn places(&self) -> &'static Places {
+        Places::of(self.kind)
+    }
+
+    fn texts(&self, at: Option<usize>) -> Option<&StringArray> {
+        self.array.column(at?).as_string_opt::<i32>()
+    }
+
+    fn longs(&self, at: Option<usize>) -> Option<&Int64Array> {
+        self.array.column(at?).as_primitive_opt::<Int64Type>()
+    }
+
+    fn long(&self, at: Option<usize>, row: usize) -> Option<i64> {
+        long_at(self.longs(at)?, row)
+    }
+
+    fn pairs(&self, at: Option<usize>, row: usize) -> Option<BTreeMap<String, Option<String>>> {
+        let owned = |(key, value): (&str, Option<&str>)| (key.to_owned(), value.map(str::to_owned));
+        Some(entries(self.array.column(at?).as_map_opt()?, row)?.map(owned).collect())
+    }
+
+    /// Deletion vectors, where any file has one.
+    fn vectors(&self) -> Option<&StructArray> {
+        let vectors = self.array.column(self.places().vector?).as_struct_opt()?;
+        (vectors.null_count() < vectors.len()).then_some(vectors)
+    }
+
+    fn vector(&self, row: usize) -> Option<DeletionVectorDescriptor> {
+        vector::at(self.vectors()?, row)
     }
 
     /// About how many bytes of text it holds.
     pub(crate) fn text_bytes(&self) -> usize {
-        let columns = &self.columns;
-        let of = |text: &Text| text.0.as_ref().map_or(0, |array| array.value_data().len());
-        let of_pairs = |pairs: &Pairs| {
-            pairs.0.as_ref().map_or(0, |(_, keys, values)| keys.value_data().len() + values.value_data().len())
+        let places = self.places();
+        let of_text = |array: &ArrayRef| array.as_string_opt::<i32>().map_or(0, |texts| texts.value_data().len());
+        let of_texts = [places.path, places.stats].map(|at| at.map_or(0, |at| of_text(self.array.column(at))));
+        let of_pairs = |at: usize| {
+            let map = self.array.column(at).as_map_opt();
+            map.map_or(0, |map| of_text(map.keys()) + of_text(map.values()))
         };
-        let vectors = columns.vector.as_ref().map_or(0, |vector| of(&vector.path_or_inline));
-        of(&columns.path) + of(&columns.stats) + of_pairs(&columns.partition_values) + of_pairs(&columns.tags) + vectors
+        let of_maps = [places.partition_values, places.tags].map(|at| at.map_or(0, of_pairs));
+        let vectors = self.vectors().map_or(0, |vectors| vectors.columns().iter().map(of_text).sum());
+        of_texts[0] + of_texts[1] + of_maps[0] + of_maps[1] + vectors
     }
 
     /// How many files.
@@ -147,10 +194,19 @@ impl FileBatch {
     /// # Errors
     /// `Internal` when the columns can't be cut.
     pub fn filtered(self, keep: impl FnMut(usize) -> bool) -> Result<Self> {
-        let mask: BooleanArray = (0..self.len()).map(keep).map(Some).collect();
-        if mask.true_count() == self.len() {
+        let mask = BooleanBuffer::collect_bool(self.len(), keep);
+        self.picked(mask)
+    }
+
+    /// The files whose flag is set.
+    ///
+    /// # Errors
+    /// `Internal` when the columns can't be cut.
+    pub fn picked(self, mask: BooleanBuffer) -> Result<Self> {
+        if mask.count_set_bits() == self.len() {
             return Ok(self);
         }
+        let mask = BooleanArray::new(mask, None);
         let parsed = match self.parsed {
             Some(parsed) => Some(ParsedStats::new(filter_struct(parsed.array(), &mask)?)),
             None => None,
@@ -160,28 +216,34 @@ impl FileBatch {
 
     /// Path as the log has it.
     pub fn path(&self, row: usize) -> &str {
-        self.columns.path.at(row).unwrap_or_default()
+        self.texts(self.places().path).and_then(|paths| text_at(paths, row)).unwrap_or_default()
     }
 
     /// Identity of the deletion vector.
     pub fn vector_id(&self, row: usize) -> Option<String> {
-        self.columns.vector(row).map(|vector| vector.unique_id())
+        self.vector(row).map(|vector| vector.unique_id())
     }
 
     /// Rows of the file that are not deleted, where the statistics tell (DV-4).
     pub fn live_records(&self, row: usize) -> Option<u64> {
         let rows = self.num_records(row).and_then(|rows| u64::try_from(rows).ok());
-        crate::action::live(rows, self.columns.vector(row).as_ref())
+        crate::action::live(rows, self.vector(row).as_ref())
     }
 
     /// Bytes of the file, where known.
     pub fn size(&self, row: usize) -> Option<i64> {
-        self.columns.size.get(row)
+        self.long(self.places().size, row)
+    }
+
+    /// Bytes of each file, where known.
+    pub fn sizes(&self) -> Option<&Int64Array> {
+        self.longs(self.places().size)
     }
 
     /// Text of the value of a partition column; null where the log does not name it.
     pub fn partition_text(&self, row: usize, name: &str) -> Option<&str> {
-        let entries = || self.columns.partition_values.entries(row).into_iter().flatten();
+        let map = self.array.column(self.places().partition_values?).as_map_opt()?;
+        let entries = || entries(map, row).into_iter().flatten();
         let exact = entries().find(|(key, _)| *key == name);
         let lower = || name.to_lowercase();
         exact.or_else(|| entries().find(|(key, _)| key.to_lowercase() == lower()))?.1
@@ -198,12 +260,12 @@ impl FileBatch {
 
     /// When the file left the table, milliseconds since the epoch; of a `remove`.
     pub fn deletion_timestamp(&self, row: usize) -> Option<i64> {
-        self.columns.deletion_timestamp.get(row)
+        self.long(self.places().deletion_timestamp, row)
     }
 
     /// Statistics as JSON, where the log has them so.
     pub fn stats_text(&self, row: usize) -> Option<&str> {
-        self.columns.stats.at(row)
+        text_at(self.texts(self.places().stats)?, row)
     }
 
     /// Statistics as columns, where a checkpoint has them so.
@@ -216,7 +278,7 @@ impl FileBatch {
     /// # Errors
     /// `Internal` when they can't be held as columns.
     pub fn stats_of(&self, shape: &StatsShape) -> Result<Option<ParsedStats>> {
-        match (&self.columns.stats.0, &self.parsed) {
+        match (self.texts(self.places().stats), &self.parsed) {
             (Some(texts), _) if texts.null_count() < texts.len() => shape.read(texts).map(Some),
             (_, parsed) => Ok(parsed.clone()),
         }
@@ -237,37 +299,41 @@ impl FileBatch {
 
     /// The `add` in `row`, `dataChange` false, without its statistics.
     pub fn add_without_stats(&self, row: usize) -> Add {
-        let columns = &self.columns;
+        let places = self.places();
         Add {
             path: self.path(row).to_owned(),
-            partition_values: columns.partition_values.get(row).unwrap_or_default(),
-            size: columns.size.get(row).unwrap_or_default(),
-            modification_time: columns.modification_time.get(row).unwrap_or_default(),
+            partition_values: self.pairs(places.partition_values, row).unwrap_or_default(),
+            size: self.size(row).unwrap_or_default(),
+            modification_time: self.long(places.modification_time, row).unwrap_or_default(),
             data_change: false,
             stats: None,
-            tags: columns.tags.get(row),
-            deletion_vector: columns.vector(row),
-            base_row_id: columns.base_row_id.get(row),
-            default_row_commit_version: columns.default_row_commit_version.get(row),
-            clustering_provider: columns.clustering_provider.get(row),
+            tags: self.pairs(places.tags, row),
+            deletion_vector: self.vector(row),
+            base_row_id: self.long(places.base_row_id, row),
+            default_row_commit_version: self.long(places.default_row_commit_version, row),
+            clustering_provider: self
+                .texts(places.clustering_provider)
+                .and_then(|texts| text_at(texts, row))
+                .map(str::to_owned),
         }
     }
 
     /// The `remove` in `row`, `dataChange` false, without statistics and tags.
     pub fn remove(&self, row: usize) -> Remove {
-        let columns = &self.columns;
+        let places = self.places();
+        let flags = places.extended.and_then(|at| self.array.column(at).as_boolean_opt());
         Remove {
             path: self.path(row).to_owned(),
-            deletion_timestamp: columns.deletion_timestamp.get(row),
+            deletion_timestamp: self.deletion_timestamp(row),
             data_change: false,
-            extended_file_metadata: columns.extended.get(row),
-            partition_values: columns.partition_values.get(row),
-            size: columns.size.get(row),
+            extended_file_metadata: flags.filter(|flags| flags.is_valid(row)).map(|flags| flags.value(row)),
+            partition_values: self.pairs(places.partition_values, row),
+            size: self.size(row),
             stats: None,
             tags: None,
-            deletion_vector: columns.vector(row),
-            base_row_id: columns.base_row_id.get(row),
-            default_row_commit_version: columns.default_row_commit_version.get(row),
+            deletion_vector: self.vector(row),
+            base_row_id: self.long(places.base_row_id, row),
+            default_row_commit_version: self.long(places.default_row_commit_version, row),
         }
     }
 
@@ -290,16 +356,30 @@ impl FileBatch {
 
     /// With statistics as these columns, one row for each file, and as text where that is wanted.
     pub(super) fn with_stats(self, parsed: Option<ParsedStats>, text: bool) -> Result<Self> {
-        let array = if text {
-            self.checkpoint_column()?
-        } else {
-            let (fields, mut columns, nulls) = self.array.into_parts();
-            if let Some(at) = fields.iter().position(|field| field.name() == "stats") {
-                columns[at] = new_null_array(fields[at].data_type(), columns[at].len());
-            }
-            structure(fields, columns, nulls)?
-        };
+        let array = if text { self.checkpoint_column()? } else { self.without_text()? };
         Self::new(self.kind, array, parsed)
+    }
+
+    fn without_text(&self) -> Result<StructArray> {
+        let (fields, mut columns, valid) = self.array.clone().into_parts();
+        if let Some(at) = self.places().stats {
+            columns[at] = nulls(self.kind, at, self.len());
+        }
+        structure(fields, columns, valid)
+    }
+
+    /// The same files; of their statistics only how many rows each has.
+    ///
+    /// # Errors
+    /// `Internal` when the columns do not fit together.
+    pub fn counted(self) -> Result<Self> {
+        let text = self.texts(self.places().stats).is_some_and(|texts| texts.null_count() < texts.len());
+        if !text && self.parsed.is_none() {
+            return Ok(self);
+        }
+        let counts: Int64Array = (0..self.len()).map(|row| self.num_records(row)).collect();
+        let array = if text { self.without_text()? } else { self.array };
+        Ok(Self { kind: self.kind, array, parsed: Some(ParsedStats::of_counts(counts)?) })
     }
 
     /// The files in the form in which checkpoints hold them, statistics as text where there are such.
@@ -325,18 +405,20 @@ fn filter_struct(array: &StructArray, mask: &BooleanArray) -> Result<StructArray
 /// The columns that checkpoints are written with, in their order and types; null where `array` lacks them.
 fn canonical(array: &StructArray, kind: FileKind) -> Result<StructArray> {
     let mut columns = Vec::new();
-    for field in &kind.fields() {
-        let found = array.column_by_name(field.name());
-        columns.push(match (found, field.data_type()) {
-            (None, data_type) => new_null_array(data_type, array.len()),
-            (Some(found), DataType::Map(..)) => canonical_map(found, field.name(), field.data_type())?,
-            (Some(found), DataType::Struct(fields)) => canonical_struct(found, field.name(), fields)?,
+    for (at, field) in kind.fields().iter().enumerate() {
+        let found = match (array.column_by_name(field.name()), field.data_type()) {
+            (None, _) => None,
+            (Some(found), DataType::Map(..)) => Some(canonical_map(found, field.name(), field.data_type())?),
+            (Some(found), DataType::Struct(fields)) => Some(canonical_struct(found, field.name(), fields)?),
             (Some(found), data_type) => {
-                arrow_cast::cast(found, data_type).map_err(|e| wrong_type(field.name()).with_source(e))?
+                Some(arrow_cast::cast(found, data_type).map_err(|e| wrong_type(field.name()).with_source(e))?)
             }
-        });
+        };
+        // Nulls that the decoder made take as much memory as values.
+        let found = found.filter(|column| column.null_count() < column.len());
+        columns.push(found.unwrap_or_else(|| nulls(kind, at, array.len())));
     }
-    structure(kind.fields(), columns, None).map_err(|e| wrong_type(kind.name()).with_source(e))
+    structure(kind.fields().clone(), columns, None).map_err(|e| wrong_type(kind.name()).with_source(e))
 }
 
 fn canonical_struct(array: &ArrayRef, name: &str, fields: &ArrowFields) -> Result<ArrayRef> {
@@ -344,7 +426,7 @@ fn canonical_struct(array: &ArrayRef, name: &str, fields: &ArrowFields) -> Resul
     let mut columns = Vec::new();
     for field in fields {
         columns.push(match source.column_by_name(field.name()) {
-            None => new_null_array(field.data_type(), array.len()),
+            None => arrow_array::new_null_array(field.data_type(), array.len()),
             Some(found) => arrow_cast::cast(found, field.data_type()).map_err(|e| wrong_type(name).with_source(e))?,
         });
     }
@@ -361,112 +443,4 @@ fn canonical_map(array: &ArrayRef, name: &str, wanted: &DataType) -> Result<Arra
     let pairs = structure(fields.clone(), vec![text(map.keys())?, text(map.values())?], None)?;
     let canonical = MapArray::try_new(Arc::clone(entries), map.offsets().clone(), pairs, map.nulls().cloned(), *sorted);
     Ok(Arc::new(canonical.map_err(|e| wrong().with_source(e))?))
-}
-
-/// The columns of `add` and `remove`, each in its type.
-#[derive(Clone, Debug)]
-struct Columns {
-    path: Text,
-    partition_values: Pairs,
-    size: Long,
-    modification_time: Long,
-    deletion_timestamp: Long,
-    extended: Flag,
-    stats: Text,
-    tags: Pairs,
-    base_row_id: Long,
-    default_row_commit_version: Long,
-    clustering_provider: Text,
-    vector: Option<VectorColumns>,
-}
-
-impl Columns {
-    fn new(fields: &Fields<'_>) -> Result<Self> {
-        let vector = fields.nested("deletionVector")?.filter(|vector| vector.array.null_count() < vector.array.len());
-        let vector = vector.map(|vector| VectorColumns::new(&vector)).transpose()?;
-        Ok(Self {
-            path: fields.text("path")?,
-            partition_values: fields.pairs("partitionValues")?,
-            size: fields.long("size")?,
-            modification_time: fields.long("modificationTime")?,
-            deletion_timestamp: fields.long("deletionTimestamp")?,
-            extended: fields.flag("extendedFileMetadata")?,
-            stats: fields.text("stats")?,
-            tags: fields.pairs("tags")?,
-            base_row_id: fields.long("baseRowId")?,
-            default_row_commit_version: fields.long("defaultRowCommitVersion")?,
-            clustering_provider: fields.text("clusteringProvider")?,
-            vector,
-        })
-    }
-
-    fn check(&self, kind: FileKind, rows: usize) -> Result<()> {
-        if rows > 0 && self.path.0.as_ref().is_none_or(|paths| paths.null_count() > 0) {
-            return Err(missing(&format!("{}.path", kind.name())));
-        }
-        if kind == FileKind::Add && rows > 0 && self.size.0.as_ref().is_none_or(|sizes| sizes.null_count() > 0) {
-            return Err(missing("add.size"));
-        }
-        let Some(vector) = &self.vector else { return Ok(()) };
-        (0..rows).try_for_each(|row| vector.check(row))
-    }
-
-    fn vector(&self, row: usize) -> Option<DeletionVectorDescriptor> {
-        self.vector.as_ref()?.get(row)
-    }
-}
-
-#[derive(Clone, Debug)]
-struct VectorColumns {
-    storage_type: Text,
-    path_or_inline: Text,
-    offset: Int,
-    size_in_bytes: Int,
-    cardinality: Long,
-}
-
-impl VectorColumns {
-    fn new(fields: &Fields<'_>) -> Result<Self> {
-        let storage_type = fields.text("storageType")?;
-        // A null struct may hide values.
-        let storage_type = match (storage_type.0, fields.array.nulls()) {
-            (Some(types), Some(valid)) => {
-                let shown = types.iter().zip(valid.iter()).map(|(value, valid)| value.filter(|_| valid));
-                Text(Some(shown.collect::<StringArray>()))
-            }
-            (types, _) => Text(types),
-        };
-        Ok(Self {
-            storage_type,
-            path_or_inline: fields.text("pathOrInlineDv")?,
-            offset: fields.int("offset")?,
-            size_in_bytes: fields.int("sizeInBytes")?,
-            cardinality: fields.long("cardinality")?,
-        })
-    }
-
-    fn check(&self, row: usize) -> Result<()> {
-        // Writers without deletion vectors may leave a struct of nulls.
-        if self.storage_type.at(row).is_none() {
-            return Ok(());
-        }
-        let lacks = |part: &str| Err::<(), Error>(missing(&format!("deletionVector.{part}")));
-        if self.path_or_inline.at(row).is_none() {
-            return lacks("pathOrInlineDv");
-        }
-        if self.size_in_bytes.get(row).is_none() {
-            return lacks("sizeInBytes");
-        }
-        if self.cardinality.get(row).is_none() { lacks("cardinality") } else { Ok(()) }
-    }
-
-    fn get(&self, row: usize) -> Option<DeletionVectorDescriptor> {
-        Some(DeletionVectorDescriptor {
-            storage_type: self.storage_type.get(row)?,
-            path_or_inline_dv: self.path_or_inline.get(row)?,
-            offset: self.offset.get(row),
-            size_in_bytes: self.size_in_bytes.get(row)?,
-            cardinality: self.cardinality.get(row)?,
-        })
-    }
 }

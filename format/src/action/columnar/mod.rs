@@ -8,10 +8,13 @@ mod encode;
 mod fields;
 mod json_walk;
 mod parsed;
+mod partitions;
+mod places;
 mod rows;
 mod sieve;
 mod stats_text;
 mod values;
+mod vector;
 
 pub use add_layout::AddLayout;
 pub use batch::{FileBatch, FileKind};

@@ -1,13 +1,15 @@
 //! Statistics that a checkpoint holds as columns (`stats_parsed`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, StructArray};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field, Fields};
 
-use super::super::stats::{bound_json, quoted, widened_scalar};
+use super::super::stats::{MAX_SLACK_MICROS, bound_json, quoted, widened_scalar};
+use super::encode::structure;
 use super::sieve::longs;
 use super::stats_text::StatsShape;
 use crate::error::Result;
@@ -26,6 +28,15 @@ pub struct ParsedStats {
 impl ParsedStats {
     pub(super) fn new(array: StructArray) -> Self {
         Self { array }
+    }
+
+    /// Statistics that tell how many rows each file has, and nothing else.
+    ///
+    /// # Errors
+    /// `Internal` when they can't be held as columns.
+    pub(super) fn of_counts(num_records: Int64Array) -> Result<Self> {
+        let fields = Fields::from(vec![Field::new("numRecords", DataType::Int64, true)]);
+        Ok(Self { array: structure(fields, vec![Arc::new(num_records)], None)? })
     }
 
     pub(super) fn array(&self) -> &StructArray {
@@ -64,7 +75,7 @@ impl ParsedStats {
     }
 
     /// Rows of every file.
-    pub(super) fn all_num_records(&self) -> Option<Int64Array> {
+    pub fn all_num_records(&self) -> Option<Int64Array> {
         leaf_of(&self.array, &["numRecords".to_owned()]).and_then(|array| longs(&array))
     }
 
@@ -159,13 +170,34 @@ impl ParsedColumn {
 }
 
 impl ParsedColumn {
-    /// For a look at all files at once. `slack` is how far values may lie beyond a maximum in microseconds.
-    pub(super) fn into_bounds_column(self, slack: i64, num_records: Option<Int64Array>) -> BoundsColumn {
+    /// For a look at all files at once, of which each has so many rows.
+    pub fn into_bounds_column(self, num_records: Option<Int64Array>) -> BoundsColumn {
         let is_time = matches!(self.max.as_ref().map(|max| max.data_type()), Some(DataType::Timestamp(..)));
-        let null_count = self.nulls.as_ref().and_then(longs);
-        let max_slack = if is_time { slack } else { 0 };
-        BoundsColumn { min: self.min, max: self.max, max_slack, null_count, num_records }
+        let null_count = self.nulls.as_ref().and_then(longs).map(|counts| sane_counts(counts, num_records.as_ref()));
+        let max_slack = if is_time { MAX_SLACK_MICROS } else { 0 };
+        let (min, max) = (self.min.map(finite), self.max.map(finite));
+        BoundsColumn { min, max, max_slack, null_count, num_records }
     }
+}
+
+/// Without those that can't be.
+fn sane_counts(counts: Int64Array, num_records: Option<&Int64Array>) -> Int64Array {
+    let most = |row: usize| num_records.filter(|records| records.is_valid(row)).map_or(i64::MAX, |r| r.value(row));
+    let is_sane = |row: usize| counts.is_null(row) || (0..=most(row)).contains(&counts.value(row));
+    if (0..counts.len()).all(is_sane) {
+        return counts;
+    }
+    (0..counts.len()).map(|row| (is_sane(row) && counts.is_valid(row)).then(|| counts.value(row))).collect()
+}
+
+/// NaN bounds nothing, and neither do the infinities that some writers put in its place.
+fn finite(array: ArrayRef) -> ArrayRef {
+    let mask = match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().map(|v| !v.is_finite()).collect(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().map(|v| !v.is_finite()).collect(),
+        _ => return array,
+    };
+    arrow_select::nullif::nullif(&array, &BooleanArray::new(mask, None)).unwrap_or(array)
 }
 
 /// Whether values of a type are the same values, in the same order, in another: files may be older than a wider type.

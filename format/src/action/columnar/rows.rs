@@ -153,12 +153,12 @@ impl FileRows {
             let found = made.iter_mut().find(|(name, _)| name == field.name()).and_then(|(_, column)| column.take());
             columns.push(found.unwrap_or_else(|| nulls(this.kind, at, rows)));
         }
-        FileBatch::of_columns(this.kind, structure(fields, columns, None)?)
+        FileBatch::of_columns(this.kind, structure(fields.clone(), columns, None)?)
     }
 }
 
 /// A column of nulls. Most tables have several: they share one.
-fn nulls(kind: FileKind, column: usize, rows: usize) -> ArrayRef {
+pub(super) fn nulls(kind: FileKind, column: usize, rows: usize) -> ArrayRef {
     type Nulls = LazyLock<Vec<ArrayRef>>;
     fn all(kind: FileKind) -> Vec<ArrayRef> {
         kind.fields().iter().map(|field| new_null_array(field.data_type(), BATCH_ROWS)).collect()

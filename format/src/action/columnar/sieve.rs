@@ -8,7 +8,6 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StructArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 
-use super::super::stats::MAX_SLACK_MICROS;
 use super::parsed::{ParsedStats, RawColumn};
 use super::stats_text::StatsShape;
 use crate::expr::BoundsColumn;
@@ -88,7 +87,7 @@ impl Facts {
     /// What is known of a data column.
     pub fn bounds(&self, path: &[String], data_type: PrimitiveType) -> Option<BoundsColumn> {
         let column = self.columns.get(path)?.typed(data_type);
-        Some(column.into_bounds_column(MAX_SLACK_MICROS, self.num_records.clone()))
+        Some(column.into_bounds_column(self.num_records.clone()))
     }
 
     /// What is known of a partition column whose values a checkpoint holds typed.

@@ -58,7 +58,7 @@ pub(super) async fn check(snapshot: &Snapshot, options: CheckOptions, report: &m
 pub(super) type Planned<'a> = (&'a ScanPlan, HashMap<&'a str, usize>);
 
 fn by_path(plan: &ScanPlan) -> Planned<'_> {
-    (plan, plan.files.iter().enumerate().map(|(place, file)| (file.path.as_str(), place)).collect())
+    (plan, plan.files.iter().enumerate().map(|(place, file)| (file.path(), place)).collect())
 }
 
 /// What lies below the table's root.

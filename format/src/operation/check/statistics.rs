@@ -49,7 +49,7 @@ pub(super) async fn check(
     }
     let mut read: u64 = 0;
     let mut told: Vec<String> = Vec::new();
-    let mut batches = plan.stream_file(file, ReadOptions::default());
+    let mut batches = plan.stream_file(&file.to_file(), ReadOptions::default());
     while let Some(batch) = batches.next().await {
         let batch = match batch {
             Ok(batch) => batch,

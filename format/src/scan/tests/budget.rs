@@ -27,7 +27,7 @@ async fn batches_that_nobody_takes_stay_within_the_memory() {
     });
     let counters = counters.unwrap();
     let plan = planned(counted, &ScanRequest::default(), &table.live).unwrap();
-    let total: u64 = plan.files.iter().map(|file| file.size_bytes).sum();
+    let total: u64 = plan.files.iter().map(|file| file.size_bytes()).sum();
     let mut read_after_one = Vec::new();
     for memory_bytes in [512 << 10, 64 << 20] {
         counters.reset();

@@ -109,7 +109,7 @@ async fn pages_that_cannot_match_are_not_fetched() {
         Arc::new(store)
     });
     let plan = planned(counted, &with(between("id", 15_000, 15_010)), &table.live).unwrap();
-    let size = plan.files[0].size_bytes;
+    let size = plan.files.get(0).unwrap().size_bytes();
     assert_eq!(ids(&rows(&plan, ReadOptions::default()).await), (15_000..15_010).collect::<Vec<_>>());
     let counters = counters.unwrap();
     assert!(size > 9 << 20 && counters.bytes_read() < size / 4, "{} of {size}", counters.bytes_read());

@@ -52,7 +52,7 @@ async fn ids_follow_the_rows_through_pruning_and_deletion() {
         assert_eq!(read.schema().field(read.num_columns() - 1).name(), ROW_COMMIT_VERSION);
     }
     let plan = table.plan(&with_ids(None)).unwrap();
-    let text = serde_json::to_string(&plan.files[1]).unwrap();
+    let text = serde_json::to_string(&plan.files.get(1).unwrap().to_file()).unwrap();
     let remote = ScanPlan::of_files(
         table.table.clone(),
         &ScanRequest { row_ids: true, ..columns(&["id"]) },

@@ -71,10 +71,10 @@ async fn counts_and_limits_are_of_the_rows_that_are_left() {
     table.delete(0, 1..10, false).await;
     table.delete(1, [], true).await;
     let plan = table.plan(&ScanRequest { limit: Some(5), ..ScanRequest::default() }).unwrap();
-    assert_eq!(plan.files.iter().map(ScanFile::live_records).collect::<Vec<_>>(), [Some(1), Some(10)]);
-    assert_eq!(plan.files[0].num_records, Some(10));
+    assert_eq!(plan.files.iter().map(|file| file.live_records()).collect::<Vec<_>>(), [Some(1), Some(10)]);
+    assert_eq!(plan.files.get(0).unwrap().num_records(), Some(10));
     assert_eq!(ids(&rows(&plan, ReadOptions::default()).await), [0, 100, 101, 102, 103]);
-    let text = serde_json::to_string(&plan.files[0]).unwrap();
+    let text = serde_json::to_string(&plan.files.get(0).unwrap().to_file()).unwrap();
     let file: ScanFile = serde_json::from_str(&text).unwrap();
     let remote = ScanPlan::of_files(table.table.clone(), &ScanRequest::default(), vec![file]).unwrap();
     assert_eq!(ids(&rows(&remote, ReadOptions::default()).await), [0], "the description carries the vector");

@@ -93,7 +93,7 @@ async fn a_plan_reads_of_the_statistics_what_it_needs() {
     let request = ScanRequest { predicate: Some(id), ..ScanRequest::default() };
     let plan = snapshot.plan_scan(&request).await.expect("plan");
     assert_eq!((plan.files.len(), plan.pruning.files_total), (1, FILES as u64 + 1));
-    assert!(plan.column_bounds().is_empty() && plan.files[0].num_records == Some(10));
+    assert!(plan.column_bounds().is_empty() && plan.files.get(0).expect("a file").num_records() == Some(10));
     let spent = counters.bytes_read();
     snapshot.plan_scan(&request).await.expect("plan");
     assert_eq!(counters.bytes_read(), spent, "a list that was read is kept");

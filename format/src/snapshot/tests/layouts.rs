@@ -57,7 +57,7 @@ async fn kept(snapshot: &Snapshot, column: &str, op: CompareOp, value: Scalar) -
     let predicate = Some(Predicate::Compare { column: ColumnPath::top(column), op, value });
     let request = ScanRequest { predicate, ..ScanRequest::default() };
     let plan = snapshot.plan_scan(&request).await.expect("plan");
-    let mut paths: Vec<String> = plan.files.iter().map(|file| file.path.clone()).collect();
+    let mut paths: Vec<String> = plan.files.iter().map(|file| file.path().to_owned()).collect();
     paths.sort_unstable();
     paths
 }
