@@ -6,6 +6,9 @@ use crate::action::line::{FileLine, Plain, read_plain};
 use crate::action::{Action, Add, Remove};
 use crate::error::Result;
 
+/// Bytes of a line, about.
+const LIKELY_BYTES: usize = 512;
+
 /// What a commit, or a part of one, says of files.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
@@ -77,7 +80,7 @@ impl Changes {
     /// # Errors
     /// `Internal` when files can't be held as columns.
     pub fn of(actions: &[Action], home: &Home) -> Result<Self> {
-        let mut builder = ChangesBuilder::new(home, true, 0);
+        let mut builder = ChangesBuilder::new(home, true, actions.len() * LIKELY_BYTES);
         actions.iter().try_for_each(|action| builder.action(action))?;
         builder.finish()
     }
@@ -116,7 +119,7 @@ pub struct ChangesBuilder<'a> {
 impl<'a> ChangesBuilder<'a> {
     /// Nothing yet; whether statistics are kept, and about how many bytes of lines there will be.
     pub fn new(home: &'a Home, keep_stats: bool, bytes: usize) -> Self {
-        let (adds, removes) = (FileRows::new(FileKind::Add).sized(bytes), FileRows::new(FileKind::Remove));
+        let (adds, removes) = (FileRows::new(FileKind::Add).sized(bytes), FileRows::new(FileKind::Remove).sized(bytes));
         Self { home, keep_stats, adds, removes, done: Changes::default() }
     }
 

@@ -51,6 +51,9 @@ impl Home {
     /// `file:/a`, `file:///a` and `/a` are one path, and so are `a/b` and its absolute forms below the table's root;
     /// escapes are decoded once.
     pub(super) fn canonical<'a>(&self, log_path: &'a str) -> Cow<'a, str> {
+        if !log_path.starts_with('/') && memchr::memchr2(b'%', b':', log_path.as_bytes()).is_none() {
+            return Cow::Borrowed(log_path);
+        }
         let decoded = match log_path.contains('%') {
             true => Cow::Owned(decode_path(log_path).unwrap_or_else(|_| log_path.to_owned())),
             false => Cow::Borrowed(log_path),
@@ -160,6 +163,40 @@ impl SeenKeys {
 
     pub(super) fn contains(&self, path: &str, vector: Option<&str>) -> bool {
         !self.is_empty() && self.keys.contains(&Fingerprint::of(path, vector, &self.home))
+    }
+
+    /// A quick look at many files that come before [`SeenKeys::contains`]; `None` where it would rule out too few.
+    pub(super) fn glance(&self) -> Option<Glance<'_>> {
+        if self.len() > GLANCE_BITS / 16 {
+            return None;
+        }
+        let mut glance = Glance { home: &self.home, bits: vec![0; GLANCE_BITS / 64] };
+        for key in &self.keys {
+            let (word, bit) = Glance::place(key.0);
+            glance.bits[word] |= bit;
+        }
+        Some(glance)
+    }
+}
+
+const GLANCE_BITS: usize = 1 << 16;
+
+/// Tells most files that were not seen from half of their fingerprint.
+pub(super) struct Glance<'a> {
+    home: &'a Home,
+    bits: Vec<u64>,
+}
+
+impl Glance<'_> {
+    fn place(half: u64) -> (usize, u64) {
+        let bucket = half as usize % GLANCE_BITS;
+        (bucket / 64, 1 << (bucket % 64))
+    }
+
+    /// Whether a file may have been seen.
+    pub(super) fn may_contain(&self, path: &str, vector: Option<&str>) -> bool {
+        let (word, bit) = Self::place(Fingerprint::half_of(path, vector, self.home));
+        self.bits[word] & bit != 0
     }
 }
 

@@ -8,6 +8,8 @@ use crate::error::Result;
 /// Batches of fewer rows and bytes are put together.
 const SMALL_ROWS: usize = 4096;
 const SMALL_BYTES: usize = 4 << 20;
+/// So many files are looked at quickly first.
+const GLANCE_ROWS: usize = 1024;
 
 /// What commits say of files, the newest word on each.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +44,12 @@ impl SeenKeys {
         if self.is_empty() {
             return Ok(older.clone());
         }
-        let kept = |row: usize| !self.contains(older.path(row), older.vector_id(row).as_deref());
+        let glance = if older.len() >= GLANCE_ROWS { self.glance() } else { None };
+        let kept = |row: usize| {
+            let (path, vector) = (older.path(row), older.vector_id(row));
+            let vector = vector.as_deref();
+            glance.as_ref().is_some_and(|glance| !glance.may_contain(path, vector)) || !self.contains(path, vector)
+        };
         older.clone().filtered(kept)
     }
 }

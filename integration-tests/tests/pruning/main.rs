@@ -4,6 +4,7 @@
 //! a failure says which seed brings it back. `LAKE_PRUNING_TABLES` names a folder of tables that others wrote, as
 //! `python/pruning_tables.py` makes them.
 
+mod listings;
 mod predicates;
 mod tables;
 

@@ -59,6 +59,7 @@ pub struct FileBatch {
     kind: FileKind,
     /// In the form in which checkpoints are written.
     array: StructArray,
+    has_vectors: bool,
     parsed: Option<ParsedStats>,
 }
 
@@ -87,7 +88,7 @@ impl FileBatch {
     /// # Errors
     /// `Internal` when they can't be held as columns.
     pub fn of_adds(adds: &[&Add]) -> Result<Self> {
-        let mut rows = FileRows::new(FileKind::Add);
+        let mut rows = FileRows::new(FileKind::Add).expecting(adds.len());
         for add in adds {
             rows.push_add(add);
         }
@@ -99,7 +100,7 @@ impl FileBatch {
     /// # Errors
     /// `Internal` when they can't be held as columns.
     pub fn of_removes(removes: &[&Remove]) -> Result<Self> {
-        let mut rows = FileRows::new(FileKind::Remove);
+        let mut rows = FileRows::new(FileKind::Remove).expecting(removes.len());
         removes.iter().for_each(|remove| rows.push(&FileLine::of_remove(remove), false));
         rows.finish()
     }
@@ -122,7 +123,8 @@ impl FileBatch {
 
     /// `array` has the columns of `kind` in their types.
     fn new(kind: FileKind, array: StructArray, parsed: Option<ParsedStats>) -> Result<Self> {
-        let batch = Self { kind, array, parsed };
+        let mut batch = Self { kind, array, has_vectors: true, parsed };
+        batch.has_vectors = batch.vectors().is_some();
         let lacks = |column: Option<&dyn Array>| !batch.is_empty() && column.is_none_or(|array| array.null_count() > 0);
         if lacks(batch.texts(batch.places().path).map(|array| array as &dyn Array)) {
             return Err(missing(&format!("{}.path", kind.name())));
@@ -157,7 +159,7 @@ impl FileBatch {
 
     /// Deletion vectors, where any file has one.
     fn vectors(&self) -> Option<&StructArray> {
-        let vectors = self.array.column(self.places().vector?).as_struct_opt()?;
+        let vectors = self.array.column(self.places().vector.filter(|_| self.has_vectors)?).as_struct_opt()?;
         (vectors.null_count() < vectors.len()).then_some(vectors)
     }
 
@@ -379,7 +381,7 @@ impl FileBatch {
         }
         let counts: Int64Array = (0..self.len()).map(|row| self.num_records(row)).collect();
         let array = if text { self.without_text()? } else { self.array };
-        Ok(Self { kind: self.kind, array, parsed: Some(ParsedStats::of_counts(counts)?) })
+        Ok(Self { array, parsed: Some(ParsedStats::of_counts(counts)?), ..self })
     }
 
     /// The files in the form in which checkpoints hold them, statistics as text where there are such.

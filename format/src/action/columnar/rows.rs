@@ -1,5 +1,6 @@
 //! Files as they come, one by one, gathered into columns.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
@@ -18,6 +19,13 @@ const BATCH_ROWS: usize = 8192;
 /// A batch is closed at this size, whatever its rows: the offsets of a column are of 32 bits.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// A line is hardly shorter.
+const LINE_BYTES: usize = 128;
+/// Rows that columns make room for at first, at least and at most.
+const ROOM: Range<usize> = 4..1024;
+/// Bytes of text that room is made for in each row.
+const TEXT_BYTES: usize = 16;
+
 /// Columns under construction.
 #[derive(Debug)]
 pub(crate) struct FileRows {
@@ -26,6 +34,8 @@ pub(crate) struct FileRows {
     bytes: usize,
     /// Bytes of lines to come.
     expected: usize,
+    /// Rows that columns make room for at first.
+    room: usize,
     path: StringBuilder,
     partition_values: Column<PairsColumn>,
     size: Column<Int64Builder>,
@@ -47,7 +57,8 @@ impl FileRows {
             rows: 0,
             bytes: 0,
             expected: 0,
-            path: StringBuilder::new(),
+            room: ROOM.end,
+            path: StringBuilder::with_capacity(0, 0),
             partition_values: Column::default(),
             size: Column::default(),
             modification_time: Column::default(),
@@ -62,9 +73,16 @@ impl FileRows {
         }
     }
 
-    /// Makes room for the statistics in so many bytes of lines, once there are any.
+    /// Makes room for so many bytes of lines.
     pub(crate) fn sized(mut self, bytes: usize) -> Self {
         self.expected = bytes.min(BATCH_BYTES);
+        self.room = (bytes / LINE_BYTES).clamp(ROOM.start, ROOM.end);
+        self
+    }
+
+    /// Makes room for so many rows.
+    pub(super) fn expecting(mut self, rows: usize) -> Self {
+        self.room = rows.clamp(ROOM.start, ROOM.end);
         self
     }
 
@@ -79,7 +97,7 @@ impl FileRows {
 
     /// Where the next row's statistics are to be put, before the row.
     pub(crate) fn stats_text(&mut self) -> &mut Vec<u8> {
-        let column = self.stats.get(self.rows);
+        let column = self.stats.get(self.rows, self.room);
         if column.values.capacity() == 0 {
             column.values.reserve_exact(self.expected);
         }
@@ -88,20 +106,23 @@ impl FileRows {
 
     /// Adds a row; its statistics, if it has any, were put in place before.
     pub(crate) fn push(&mut self, line: &FileLine<'_>, has_stats: bool) {
-        let row = self.rows;
+        let at = (self.rows, self.room);
         self.bytes += line.path.len();
+        if self.rows == 0 {
+            self.path = StringBuilder::with_capacity(self.room, self.room * line.path.len());
+        }
         self.path.append_value(line.path);
-        self.partition_values.set(row, line.partition_values.as_deref().or(self.no_pairs()));
-        self.size.set(row, line.size);
-        self.modification_time.set(row, line.modification_time.or(self.no_time()));
-        self.deletion_timestamp.set(row, line.deletion_timestamp);
-        self.extended.set(row, line.extended);
-        self.tags.set(row, line.tags.as_deref());
-        self.vector.set(row, line.vector.as_ref());
-        self.base_row_id.set(row, line.base_row_id);
-        self.default_row_commit_version.set(row, line.default_row_commit_version);
-        self.clustering_provider.set(row, line.clustering_provider);
-        self.stats.set(row, has_stats.then_some(()));
+        self.partition_values.set(at, line.partition_values.as_deref().or(self.no_pairs()));
+        self.size.set(at, line.size);
+        self.modification_time.set(at, line.modification_time.or(self.no_time()));
+        self.deletion_timestamp.set(at, line.deletion_timestamp);
+        self.extended.set(at, line.extended);
+        self.tags.set(at, line.tags.as_deref());
+        self.vector.set(at, line.vector.as_ref());
+        self.base_row_id.set(at, line.base_row_id);
+        self.default_row_commit_version.set(at, line.default_row_commit_version);
+        self.clustering_provider.set(at, line.clustering_provider);
+        self.stats.set(at, has_stats.then_some(()));
         self.bytes += line.vector.as_ref().map_or(0, |vector| vector.path_or_inline.len());
         let texts = [&self.partition_values, &self.tags].map(|pairs| pairs.0.as_ref().map_or(0, |pairs| pairs.last));
         self.bytes += texts[0] + texts[1] + self.stats.0.as_ref().map_or(0, TextColumn::last);
@@ -130,7 +151,8 @@ impl FileRows {
     /// # Errors
     /// `Internal` when they can't be held as columns.
     pub(crate) fn finish(&mut self) -> Result<FileBatch> {
-        let this = std::mem::replace(self, Self::new(self.kind));
+        let next = Self { expected: self.expected, room: self.room, ..Self::new(self.kind) };
+        let this = std::mem::replace(self, next);
         let (rows, fields) = (this.rows, this.kind.fields());
         let mut path = this.path;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(fields.len());
@@ -180,17 +202,17 @@ impl<C> Default for Column<C> {
 }
 
 impl<C: Build> Column<C> {
-    fn get(&mut self, row: usize) -> &mut C {
+    fn get(&mut self, row: usize, room: usize) -> &mut C {
         self.0.get_or_insert_with(|| {
-            let mut column = C::default();
+            let mut column = C::sized(room.max(row + 1));
             (0..row).for_each(|_| column.null());
             column
         })
     }
 
-    fn set<'a>(&mut self, row: usize, value: Option<C::Value<'a>>) {
+    fn set<'a>(&mut self, (row, room): (usize, usize), value: Option<C::Value<'a>>) {
         match value {
-            Some(value) => self.get(row).value(value),
+            Some(value) => self.get(row, room).value(value),
             None => {
                 if let Some(column) = &mut self.0 {
                     column.null();
@@ -204,8 +226,10 @@ impl<C: Build> Column<C> {
     }
 }
 
-trait Build: Default {
+trait Build: Sized {
     type Value<'a>;
+    /// Room for so many rows.
+    fn sized(rows: usize) -> Self;
     fn value(&mut self, value: Self::Value<'_>);
     fn null(&mut self);
     fn array(self) -> Result<ArrayRef>;
@@ -215,6 +239,10 @@ macro_rules! plain_column {
     ($builder:ty, $value:ty) => {
         impl Build for $builder {
             type Value<'a> = $value;
+
+            fn sized(rows: usize) -> Self {
+                <$builder>::with_capacity(rows)
+            }
 
             fn value(&mut self, value: $value) {
                 self.append_value(value);
@@ -238,6 +266,10 @@ plain_column!(BooleanBuilder, bool);
 impl Build for StringBuilder {
     type Value<'a> = &'a str;
 
+    fn sized(rows: usize) -> Self {
+        StringBuilder::with_capacity(rows, rows * TEXT_BYTES)
+    }
+
     fn value(&mut self, value: &str) {
         self.append_value(value);
     }
@@ -259,12 +291,6 @@ struct TextColumn {
     valid: NullBufferBuilder,
 }
 
-impl Default for TextColumn {
-    fn default() -> Self {
-        Self { values: Vec::new(), offsets: vec![0], valid: NullBufferBuilder::new(0) }
-    }
-}
-
 impl TextColumn {
     fn close(&mut self) {
         // A batch is closed long before: what does not fit is found out when it is finished.
@@ -280,6 +306,12 @@ impl TextColumn {
 
 impl Build for TextColumn {
     type Value<'a> = ();
+
+    fn sized(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { values: Vec::new(), offsets, valid: NullBufferBuilder::new(rows) }
+    }
 
     fn value(&mut self, (): ()) {
         self.close();
@@ -308,14 +340,6 @@ struct PairsColumn {
     failed: Option<Error>,
 }
 
-impl Default for PairsColumn {
-    fn default() -> Self {
-        let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
-        let builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
-        Self { builder, last: 0, failed: None }
-    }
-}
-
 impl PairsColumn {
     fn close(&mut self, valid: bool) {
         if let Err(error) = self.builder.append(valid) {
@@ -326,6 +350,12 @@ impl PairsColumn {
 
 impl Build for PairsColumn {
     type Value<'a> = &'a [Pair<'a>];
+
+    fn sized(rows: usize) -> Self {
+        let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
+        let (keys, values) = (StringBuilder::sized(rows), StringBuilder::sized(rows));
+        Self { builder: MapBuilder::with_capacity(Some(names), keys, values, rows), last: 0, failed: None }
+    }
 
     fn value(&mut self, pairs: &[Pair<'_>]) {
         self.last = 0;
@@ -350,7 +380,7 @@ impl Build for PairsColumn {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct VectorColumn {
     storage_type: StringBuilder,
     path_or_inline: StringBuilder,
@@ -362,6 +392,17 @@ struct VectorColumn {
 
 impl Build for VectorColumn {
     type Value<'a> = &'a VectorLine<'a>;
+
+    fn sized(rows: usize) -> Self {
+        Self {
+            storage_type: StringBuilder::with_capacity(rows, rows),
+            path_or_inline: StringBuilder::with_capacity(rows, 2 * TEXT_BYTES * rows),
+            offset: Int32Builder::with_capacity(rows),
+            size_in_bytes: Int32Builder::with_capacity(rows),
+            cardinality: Int64Builder::with_capacity(rows),
+            valid: Vec::with_capacity(rows),
+        }
+    }
 
     fn value(&mut self, vector: &VectorLine<'_>) {
         self.storage_type.append_value(vector.storage_type);

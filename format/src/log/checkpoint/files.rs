@@ -17,7 +17,7 @@ use crate::log::commit::stream_parts;
 use crate::log::lines::FileLines;
 use crate::replay::TailFold;
 use crate::store::parquet::{ParquetFile, ReadColumns};
-use crate::store::{ObjectInfo, TableRoot};
+use crate::store::{ObjectInfo, TableRoot, cores};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 8192;
@@ -131,7 +131,9 @@ async fn parquet_files(
     let file = if big { file.with_page_index(bytes).await.unwrap_or(file) } else { file };
     let pieces = pieces(&file, groups);
     let most = pieces.iter().map(|piece| piece.bytes).max().unwrap_or(0).max(1);
-    let at_once = usize::try_from(AT_ONCE_BYTES / most).unwrap_or(AT_ONCE.end).clamp(AT_ONCE.start, AT_ONCE.end);
+    // What is at hand is not waited for: more pieces than processors would only fill memory.
+    let side_by_side = if root.is_local() { (2 * cores()).clamp(AT_ONCE.start, AT_ONCE.end) } else { AT_ONCE.end };
+    let at_once = usize::try_from(AT_ONCE_BYTES / most).unwrap_or(side_by_side).clamp(AT_ONCE.start, side_by_side);
     let facts = wanted.sieve.as_ref().and_then(|sieve| fact_leaves(file.metadata(), sieve.looks_at()));
     let reading = Arc::new(Reading { file, columns, facts, wanted });
     if most > AT_ONCE_BYTES {
