@@ -1,6 +1,7 @@
 //! Which files a query must read, and their rows as Arrow batches.
 
 pub(crate) mod adapt;
+mod late;
 mod layout;
 mod pages;
 mod plan;

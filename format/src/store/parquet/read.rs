@@ -60,6 +60,47 @@ impl ParquetFile {
         Self::parse(reader, root.name_of(path)).await
     }
 
+    /// As [`ParquetFile::open`] with a size. The footer of a file that was read before is taken from memory, and then no
+    /// request is made now: that the file is still the same shows with the first request for more of it, and
+    /// [`ParquetFile::was_replaced`] tells.
+    ///
+    /// # Errors
+    /// As [`ParquetFile::open`].
+    pub(crate) async fn open_known(root: &TableRoot, path: &Path, size_bytes: u64) -> Result<Self> {
+        if let Some((metadata, identity)) = root.footers().get(path, size_bytes) {
+            let reader = ObjectReader::known(root, path, size_bytes, identity);
+            return Ok(Self { reader, metadata, name: root.name_of(path) });
+        }
+        let file = Self::open(root, path, Some(size_bytes)).await?;
+        file.keep_footer();
+        Ok(file)
+    }
+
+    /// Whether a request found another file in the place of the one whose footer was read before. That footer is
+    /// forgotten then: opened anew, the file is read as it is now.
+    pub(crate) fn was_replaced(&self) -> bool {
+        let replaced = self.reader.was_replaced();
+        if replaced {
+            self.reader.root().footers().forget(self.reader.path(), self.reader.size_bytes());
+        }
+        replaced
+    }
+
+    /// Keeps this form of the footer where another one is kept.
+    pub(super) fn renew_footer(&self) {
+        if self.reader.root().footers().get(self.reader.path(), self.reader.size_bytes()).is_some() {
+            self.keep_footer();
+        }
+    }
+
+    /// Keeps the footer for the next one who opens the file.
+    fn keep_footer(&self) {
+        if let Some(identity) = self.reader.identity() {
+            let root = self.reader.root();
+            root.footers().put(self.reader.path(), self.reader.size_bytes(), &self.metadata, identity);
+        }
+    }
+
     async fn parse(reader: ObjectReader, name: String) -> Result<Self> {
         let load = async {
             let footer = reader.footer().await?;
@@ -159,12 +200,15 @@ impl ParquetFile {
         BatchReader::new(self.clone(), leaves, groups, batch_rows, limit)
     }
 
-    /// The bytes of some leaves of a row group.
-    pub(super) async fn fetch(&self, plan: GroupPlan, leaves: &[usize]) -> Result<FetchedGroup> {
+    /// The bytes of some leaves of row groups, all fetched together.
+    pub(super) async fn fetch(&self, plans: Vec<GroupPlan>, leaves: &[usize]) -> Result<Vec<FetchedGroup>> {
         let fetch = async {
-            let ranges = plan.ranges(self.metadata(), leaves);
-            let bytes = self.reader.fetch_all(ranges.iter().flatten().cloned().collect()).await?;
-            Ok(FetchedGroup::new(Arc::clone(self.metadata()), plan, leaves, ranges, bytes))
+            let ranges: Vec<_> = plans.iter().map(|plan| plan.ranges(self.metadata(), leaves)).collect();
+            let mut bytes =
+                self.reader.fetch_all(ranges.iter().flatten().flatten().cloned().collect()).await?.into_iter();
+            let group =
+                |(plan, ranges)| FetchedGroup::new(Arc::clone(self.metadata()), plan, leaves, ranges, &mut bytes);
+            Ok(plans.into_iter().zip(ranges).map(group).collect())
         };
         AssertUnwindSafe(fetch).catch_unwind().await.unwrap_or_else(|_| Err(gave_up(&self.name)))
     }
