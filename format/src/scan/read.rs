@@ -178,7 +178,10 @@ impl Run {
             let alone = at_once == 1 || self.files.get(self.next).is_none();
             self.running.push_back(FileTask::start(Arc::clone(&self.scan), file, self.remaining, alone));
         }
-        self.running.iter().take(at_once).for_each(FileTask::give_turn);
+        self.running.iter().take(at_once).for_each(|task| task.give_turn(Turn::Decoded));
+        if let Some(first) = self.running.front() {
+            first.give_turn(Turn::First);
+        }
     }
 
     fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
@@ -230,7 +233,7 @@ impl Sender {
 /// One file being read by a task of its own, which ends when this is dropped.
 struct FileTask {
     batches: mpsc::Receiver<Message>,
-    turn: watch::Sender<bool>,
+    turn: watch::Sender<Turn>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -243,7 +246,7 @@ impl Drop for FileTask {
 impl FileTask {
     fn start(scan: Arc<Scan>, file: ScanFile, limit: Option<u64>, alone: bool) -> Self {
         let (queue, batches) = mpsc::channel(WAITING_PARTS);
-        let (turn, turn_comes) = watch::channel(false);
+        let (turn, turn_comes) = watch::channel(Turn::Ahead);
         let sender = Sender::new(queue, &scan.options);
         let task = tokio::spawn(async move {
             let mut work = FileWork { scan, file, limit, alone, turn: turn_comes, sender, has_sent: false };
@@ -261,10 +264,24 @@ impl FileTask {
         Self { batches, turn, task }
     }
 
-    /// Lets the file be decoded.
-    fn give_turn(&self) {
-        self.turn.send_if_modified(|turn| !std::mem::replace(turn, true));
+    fn give_turn(&self, given: Turn) {
+        self.turn.send_if_modified(|turn| {
+            let is_more = *turn < given;
+            *turn = given.max(*turn);
+            is_more
+        });
     }
+}
+
+/// How far a file has come to the front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// It is opened and fetched, no more.
+    Ahead,
+    /// It is decoded, beside others.
+    Decoded,
+    /// Its batches are those that the consumer waits for.
+    First,
 }
 
 /// The reading of one file.
@@ -273,7 +290,7 @@ struct FileWork {
     file: ScanFile,
     limit: Option<u64>,
     alone: bool,
-    turn: watch::Receiver<bool>,
+    turn: watch::Receiver<Turn>,
     sender: Sender,
     has_sent: bool,
 }
@@ -312,12 +329,12 @@ impl FileWork {
         let most = most.and_then(|rows| usize::try_from(rows).ok());
         let name = parquet.name().to_owned();
         let reader = parquet.read_rows(ReadColumns::Roots(layout.roots.clone()), &rows, options.batch_rows, most)?;
-        let mut reader = reader.in_steps_of(self.sender.budget_bytes);
+        let mut reader = reader.in_steps_of(self.sender.budget_bytes).with_views();
         if !self.alone {
             reader = reader.on_one_thread();
         }
         reader.begin();
-        if !self.has_turn().await {
+        if !self.has_turn(&parquet, &layout.roots).await {
             return Ok(());
         }
         let live = Arc::new(Mutex::new(LiveRows::new(rows, vector)));
@@ -361,7 +378,7 @@ impl FileWork {
             return Ok((parquet, rows));
         };
         let judging = condition.begin(&parquet, &rows, scan.options.batch_rows)?;
-        if !self.has_turn().await {
+        if !self.has_turn(&parquet, &layout.roots).await {
             return Ok((parquet, Vec::new()));
         }
         // What the files before this one measured counts.
@@ -378,9 +395,11 @@ impl FileWork {
         Ok((parquet, kept))
     }
 
-    /// Waits until it is this file's turn to be decoded; false when nobody wants it any more.
-    async fn has_turn(&mut self) -> bool {
-        self.turn.wait_for(|turn| *turn).await.is_ok()
+    /// Waits until it is this file's turn to be decoded; false when nobody wants it any more. Files with huge values are
+    /// decoded one at a time.
+    async fn has_turn(&mut self, parquet: &ParquetFile, roots: &[usize]) -> bool {
+        let least = if parquet.has_huge_values(roots) { Turn::First } else { Turn::Decoded };
+        self.turn.wait_for(|turn| *turn >= least).await.is_ok()
     }
 }
 

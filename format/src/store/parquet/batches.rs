@@ -69,6 +69,7 @@ impl BatchReader {
             current: None,
             batch_rows: batch_rows.max(1),
             may_split: true,
+            may_view: false,
         };
         Self {
             file,
@@ -95,6 +96,15 @@ impl BatchReader {
     pub fn on_one_thread(mut self) -> Self {
         if let Some(decoder) = &mut self.decoder {
             decoder.may_split = false;
+        }
+        self
+    }
+
+    /// Lets text and bytes come as Arrow views where their dictionary is large: it is not copied then.
+    #[must_use]
+    pub fn with_views(mut self) -> Self {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.may_view = true;
         }
         self
     }
@@ -212,6 +222,7 @@ struct Decoder {
     current: Option<Decoding>,
     batch_rows: usize,
     may_split: bool,
+    may_view: bool,
 }
 
 /// A row group being decoded.
@@ -253,17 +264,21 @@ impl Decoder {
         let fitting = usize::try_from(BATCH_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX).max(1);
         let batch_rows = fitting.min(self.batch_rows).min(most_rows.max(1));
         let batch_bytes = row_bytes.saturating_mul(batch_rows as u64);
+        let views = if self.may_view { fetched.large_dictionaries() } else { Vec::new() };
         let halves = if self.may_split { in_two(&self.file, fetched.row_group(), &self.leaves) } else { None };
+        let reader = |leaves: &[usize]| fetched.reader(&self.file.levels(leaves, &views)?, batch_rows);
         let Some([one, other]) = halves else {
+            if !views.is_empty() {
+                return Ok(Decoding { first: reader(&self.leaves)?, second: None, batch_bytes });
+            }
             let levels = match self.levels.take() {
                 Some(levels) => levels,
-                None => self.file.levels(&self.leaves)?,
+                None => self.file.levels(&self.leaves, &[])?,
             };
             let first = fetched.reader(&levels, batch_rows)?;
             self.levels = Some(levels);
             return Ok(Decoding { first, second: None, batch_bytes });
         };
-        let reader = |leaves: &[usize]| fetched.reader(&self.file.levels(leaves)?, batch_rows);
         let (first, second) = (reader(&one)?, reader(&other)?);
         let merge = Merge::new(&self.file, [&one, &other], [first.schema(), second.schema()]);
         Ok(Decoding { first, second: Some((second, merge)), batch_bytes })

@@ -21,6 +21,10 @@ use super::row_group::{FetchedGroup, GroupPlan};
 use crate::error::{Error, Result};
 use crate::store::TableRoot;
 
+/// What makes a column of a row group huge, before compression: its bytes, and those of a value on average.
+const HUGE_COLUMN_BYTES: u64 = 64 << 20;
+const HUGE_VALUE_BYTES: u64 = 64 << 10;
+
 /// A Parquet file whose footer was read and makes sense.
 #[derive(Clone)]
 pub struct ParquetFile {
@@ -213,11 +217,43 @@ impl ParquetFile {
         AssertUnwindSafe(fetch).catch_unwind().await.unwrap_or_else(|_| Err(gave_up(&self.name)))
     }
 
-    /// The Arrow form of some leaves.
-    pub(super) fn levels(&self, leaves: &[usize]) -> ParquetResult<FieldLevels> {
+    /// The Arrow form of some leaves. Top-level columns of text or bytes that are in `views` are read as views.
+    pub(super) fn levels(&self, leaves: &[usize], views: &[usize]) -> ParquetResult<FieldLevels> {
         let descriptor = self.metadata().file_metadata().schema_descr();
         let mask = ProjectionMask::leaves(descriptor, leaves.iter().copied());
-        parquet_to_arrow_field_levels(descriptor, mask, Some(self.arrow_schema().fields()))
+        if views.is_empty() {
+            return parquet_to_arrow_field_levels(descriptor, mask, Some(self.arrow_schema().fields()));
+        }
+        let of_views: Vec<usize> = views.iter().map(|leaf| descriptor.get_column_root_idx(*leaf)).collect();
+        let field = |(root, field): (usize, &FieldRef)| {
+            let data_type = match field.data_type() {
+                DataType::Utf8 => DataType::Utf8View,
+                DataType::Binary => DataType::BinaryView,
+                _ => return Arc::clone(field),
+            };
+            if of_views.contains(&root) {
+                Arc::new(Field::clone(field).with_data_type(data_type))
+            } else {
+                Arc::clone(field)
+            }
+        };
+        let fields: Fields = self.arrow_schema().fields().iter().enumerate().map(field).collect();
+        parquet_to_arrow_field_levels(descriptor, mask, Some(&fields))
+    }
+
+    /// Whether a row group has so large values in top-level columns `roots` that decoding it takes much memory, whatever
+    /// the size of batches.
+    pub(crate) fn has_huge_values(&self, roots: &[usize]) -> bool {
+        let schema = self.metadata().file_metadata().schema_descr();
+        let is_huge = |column: &ColumnChunkMetaData| {
+            let bytes = u64::try_from(column.uncompressed_size()).unwrap_or(0);
+            let values = u64::try_from(column.num_values()).unwrap_or(0);
+            bytes > HUGE_COLUMN_BYTES && bytes / values.max(1) > HUGE_VALUE_BYTES
+        };
+        let columns = self.metadata().row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
+        columns
+            .filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)))
+            .any(|(_, column)| is_huge(column))
     }
 }
 

@@ -16,6 +16,8 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 /// Bytes of one decoded batch, about. Where values are large it has fewer rows.
 pub(super) const BATCH_BYTES: u64 = 8 << 20;
+/// A dictionary of more bytes is not copied for decoding.
+const LARGE_DICTIONARY_BYTES: usize = 4 << 20;
 /// Runs of rows that are shorter than this on average are picked after decoding, for which all pages must be there.
 const SHORT_RUN: usize = 64;
 
@@ -94,6 +96,16 @@ impl FetchedGroup {
     /// The row group.
     pub(super) fn row_group(&self) -> &RowGroupMetaData {
         self.metadata.row_group(self.plan.group)
+    }
+
+    /// Columns with a large dictionary, after [`FetchedGroup::bytes_per_row`] has looked for them.
+    pub(super) fn large_dictionaries(&self) -> Vec<usize> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_large = |leaf: &usize| {
+            let page = begun[*leaf].as_ref().and_then(|begun| begun.first.as_ref());
+            page.is_some_and(|page| page.buffer().len() > LARGE_DICTIONARY_BYTES)
+        };
+        (0..begun.len()).filter(is_large).collect()
     }
 
     /// Its rows that are wanted.
