@@ -1,7 +1,8 @@
 //! From a table reference to an open table: the seam behind which paths and catalogs are alike.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lake_format::store::StoreOptions;
@@ -26,17 +27,22 @@ pub trait TableResolver: Debug + Send + Sync {
     async fn create(&self, place: &Place, options: CreateOptions, input: Input) -> Result<WriteOutcome>;
 }
 
-/// Knows paths and URLs and no catalog.
+/// Roots that are kept, at most.
+const KEPT_ROOTS: usize = 64;
+
+/// Knows paths and URLs and no catalog. Roots of tables that were opened are kept, with their connections and the footers
+/// of files that were read.
 #[derive(Clone, Debug)]
 pub struct PathResolver {
     store: StoreOptions,
     clock: ClockRef,
+    roots: Arc<Mutex<HashMap<String, TableRoot>>>,
 }
 
 impl PathResolver {
     /// A resolver for tables that `store` describes the access to.
     pub fn new(store: StoreOptions, clock: ClockRef) -> Self {
-        Self { store, clock }
+        Self { store, clock, roots: Arc::default() }
     }
 
     fn root(&self, place: &Place) -> Result<TableRoot> {
@@ -58,7 +64,19 @@ impl Default for PathResolver {
 #[async_trait]
 impl TableResolver for PathResolver {
     async fn open(&self, reference: &TableRef) -> Result<Table> {
-        Table::open(self.root(&reference.place)?, Arc::clone(&self.clock)).await
+        let location = reference.place.to_string();
+        let kept = self.roots.lock().unwrap_or_else(PoisonError::into_inner).get(&location).cloned();
+        let root = match kept {
+            Some(root) => root,
+            None => self.root(&reference.place)?,
+        };
+        let table = Table::open(root.clone(), Arc::clone(&self.clock)).await?;
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if roots.len() >= KEPT_ROOTS && !roots.contains_key(&location) {
+            roots.clear();
+        }
+        roots.insert(location, root);
+        Ok(table)
     }
 
     async fn create(&self, place: &Place, options: CreateOptions, input: Input) -> Result<WriteOutcome> {

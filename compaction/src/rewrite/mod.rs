@@ -148,7 +148,8 @@ impl Rewriter {
         let fitting = (self.memory_bytes as u64 / 16) / row_bytes.max(1);
         let batch_rows =
             usize::try_from(fitting.clamp(LEAST_BATCH_ROWS, BATCH_ROWS)).unwrap_or(LEAST_BATCH_ROWS as usize);
-        ReadOptions { batch_rows, memory_bytes: self.memory_bytes / 8, ..ReadOptions::default() }
+        let usual = ReadOptions::default();
+        ReadOptions { batch_rows, memory_bytes: usual.memory_bytes.min(self.memory_bytes / 8), ..usual }
     }
 
     /// Where a writer ends a file by itself. The plan has chosen the rows of each file by the sizes that the log gives,

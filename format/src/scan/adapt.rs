@@ -149,6 +149,15 @@ impl<'a> Adapter<'a> {
                 let plain = self.cast(array, values.data_type())?;
                 return self.adapt(&plain, want, target);
             }
+            // How the reader decodes what has a large dictionary.
+            ArrowType::Utf8View if self.is_file() => {
+                let plain = self.cast(array, &ArrowType::Utf8)?;
+                return self.adapt(&plain, want, target);
+            }
+            ArrowType::BinaryView if self.is_file() => {
+                let plain = self.cast(array, &ArrowType::Binary)?;
+                return self.adapt(&plain, want, target);
+            }
             _ => {}
         }
         match (want, target) {
@@ -168,6 +177,10 @@ impl<'a> Adapter<'a> {
             (DataType::Void, _) if array.logical_null_count() == array.len() => Ok(new_null_array(target, array.len())),
             _ => Err(self.misfit(array.data_type(), want)),
         }
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self.origin, Origin::File(..))
     }
 
     /// The two parts of a variant by their own names, which no mapping touches.

@@ -2,6 +2,7 @@
 
 pub(crate) mod adapt;
 mod files;
+mod late;
 mod layout;
 mod pages;
 mod plan;

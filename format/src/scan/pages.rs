@@ -14,7 +14,7 @@ use crate::expr::{BoundsSource, ColumnBounds, ColumnPath, Predicate, Verdict, ju
 use crate::store::parquet::ParquetFile;
 
 /// An index that is not at hand is fetched when the columns to be read are at least this many times as large.
-const WORTH: u64 = 8;
+pub(super) const WORTH: u64 = 8;
 /// Fewer rows are read in whole.
 const LEAST_ROWS: u64 = 1 << 9;
 
@@ -53,7 +53,7 @@ fn leaves<'a>(file: StoredFile<'a>, predicate: &Predicate) -> Vec<(ColumnPath, L
 }
 
 /// Compressed bytes of the columns to be read, in the row groups that have some of `rows`.
-fn bytes_to_read(file: StoredFile<'_>, rows: &[Range<u64>]) -> u64 {
+pub(super) fn bytes_to_read(file: StoredFile<'_>, rows: &[Range<u64>]) -> u64 {
     let schema = file.file.metadata().file_metadata().schema_descr();
     let bytes = |group: &RowGroupMetaData| {
         let columns = group.columns().iter().enumerate();

@@ -111,10 +111,7 @@ impl LiveRows {
     /// # Errors
     /// `Corrupt`.
     pub(super) fn check_end(&self, name: &str) -> Result<()> {
-        if self.positions.is_at_end() {
-            return Ok(());
-        }
-        Err(Error::corrupt("a data file holds fewer rows than its footer says").with_object(name))
+        self.positions.check_end(name)
     }
 }
 
@@ -144,8 +141,15 @@ impl Positions {
         Self { rows: rows.into_iter(), current: 0..0 }
     }
 
-    fn is_at_end(&self) -> bool {
-        self.current.is_empty() && self.rows.as_slice().is_empty()
+    /// Fails when rows are left (SCN-4).
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub(super) fn check_end(&self, name: &str) -> Result<()> {
+        if self.current.is_empty() && self.rows.as_slice().is_empty() {
+            return Ok(());
+        }
+        Err(Error::corrupt("a data file holds fewer rows than its footer says").with_object(name))
     }
 
     /// Positions of the next `count` rows.

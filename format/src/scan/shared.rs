@@ -54,6 +54,19 @@ impl Shared {
         Ok(Self { table, needed, needed_schema, row_ids, output, predicate, limit })
     }
 
+    /// The same for the columns of the condition alone, without a condition.
+    pub(super) fn of_condition(&self, predicate: &Predicate) -> Option<Self> {
+        let schema = &self.table.schema;
+        let tops = predicate.columns().into_iter().filter_map(|path| schema.index_of(path.0.first()?));
+        let tops: Vec<usize> = tops.collect();
+        let kept: Vec<usize> = (0..self.needed.len()).filter(|&slot| tops.contains(&self.needed[slot])).collect();
+        let needed = kept.iter().map(|&slot| self.needed[slot]).collect();
+        let needed_schema = Arc::new(self.needed_schema.project(&kept).ok()?);
+        let output = Arc::clone(&needed_schema);
+        let (table, row_ids) = (self.table.clone(), Vec::new());
+        Some(Self { table, needed, needed_schema, row_ids, output, predicate: None, limit: None })
+    }
+
     /// Whether the table's column at `position` is a partition column.
     pub(super) fn is_partition(&self, position: usize) -> bool {
         let schema = &self.table.schema;

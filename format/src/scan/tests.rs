@@ -34,6 +34,7 @@ fn planned(table: ScanTable, request: &ScanRequest, live: &[Arc<Add>]) -> Result
     planner.finish(None)
 }
 
+mod again;
 mod budget;
 mod pages;
 mod row_ids;

@@ -12,6 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use url::Url;
 
 use super::options::StoreOptions;
+use super::parquet::FooterCache;
 use super::{local, remote};
 use crate::action::partition_value::decode_path;
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ pub struct TableRoot {
     prefix: Path,
     url: Url,
     local: bool,
+    footers: Arc<FooterCache>,
 }
 
 /// One object under a table's root.
@@ -100,7 +102,7 @@ impl TableRoot {
         }
         let prefix = Path::from_url_path(url.path()).map_err(|e| invalid_location(location, e))?;
         let (store, commit_store) = remote::clients(&url, options).map_err(|e| e.with_object(location))?;
-        Ok(Self { store, commit_store, prefix, url, local: false })
+        Ok(Self { store, commit_store, prefix, url, local: false, footers: Arc::default() })
     }
 
     /// A file of this machine that is no table's: the folder that it is in, and the object itself.
@@ -117,7 +119,14 @@ impl TableRoot {
             Path::parse(text.trim_start_matches('/')).map_err(|e| invalid_location(text, e))
         };
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
-        let root = Self { commit_store: Arc::clone(&store), store, prefix: key(folder)?, url, local: true };
+        let root = Self {
+            commit_store: Arc::clone(&store),
+            store,
+            prefix: key(folder)?,
+            url,
+            local: true,
+            footers: Arc::default(),
+        };
         Ok((root, key(&full)?))
     }
 
@@ -155,12 +164,12 @@ impl TableRoot {
             return Err(Error::invalid("a table needs a path other than the root or one in UTF-8"));
         }
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
-        Ok(Self { commit_store: Arc::clone(&store), store, prefix, url, local: true })
+        Ok(Self { commit_store: Arc::clone(&store), store, prefix, url, local: true, footers: Arc::default() })
     }
 
     /// A root on any store: in memory, or a test's own. Commits are not synced to disk.
     pub fn with_store(store: Arc<dyn ObjectStore>, prefix: Path, url: Url) -> Self {
-        Self { commit_store: Arc::clone(&store), store, prefix, url, local: false }
+        Self { commit_store: Arc::clone(&store), store, prefix, url, local: false, footers: Arc::default() }
     }
 
     /// A fresh root in memory, for tests.
@@ -186,6 +195,11 @@ impl TableRoot {
     /// The store.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// The footers of data files that were read by way of this root or a clone of it.
+    pub(super) fn footers(&self) -> &FooterCache {
+        &self.footers
     }
 
     /// The store for commits: the same, without retries of its own.

@@ -11,7 +11,7 @@ use crate::store::write_deletion_vectors;
 
 impl Table {
     /// Deletes rows of the file at `at` in the table: noted in the log or, when `stored`, in a file of its own.
-    async fn delete(&mut self, at: usize, rows: impl IntoIterator<Item = u64>, stored: bool) {
+    pub(super) async fn delete(&mut self, at: usize, rows: impl IntoIterator<Item = u64>, stored: bool) {
         let vector: DeletionVector = rows.into_iter().collect();
         let descriptor = if stored {
             let mut file = VectorFile::new(if at.is_multiple_of(2) { "" } else { "a b" }, Uuid::from_u128(at as u128));

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
+use parquet::arrow::FieldLevels;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::RowGroupMetaData;
@@ -23,8 +23,8 @@ const STEP_BYTES: usize = 4 << 20;
 const STEP_BATCHES: usize = 64;
 /// A file of fewer bytes, before compression, is decoded where it is: quicker than the way to a blocking thread.
 const SMALL_BYTES: u64 = 256 << 10;
-/// The next row group is fetched early if it has no more bytes.
-const AHEAD_BYTES: u64 = 8 << 20;
+/// Row groups are fetched together, and ahead of their time, up to so many bytes.
+const RUN_BYTES: u64 = 8 << 20;
 /// The columns of a row group with more bytes, before compression, are decoded by two threads.
 const PARALLEL_BYTES: u64 = 4 << 20;
 
@@ -34,27 +34,20 @@ pub struct BatchReader {
     leaves: Arc<[usize]>,
     groups: VecDeque<GroupPlan>,
     ahead: Option<Fetching>,
-    current: Option<Decoding>,
-    batch_rows: usize,
+    decoder: Option<Decoder>,
     remaining: usize,
     step_bytes: usize,
+    run_bytes: u64,
     is_small: bool,
 }
 
-/// A row group being fetched, until nobody waits for it any more.
-struct Fetching(JoinHandle<Result<FetchedGroup>>);
+/// Row groups being fetched, until nobody waits for them any more.
+struct Fetching(JoinHandle<Result<Vec<FetchedGroup>>>);
 
 impl Drop for Fetching {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// A row group being decoded.
-struct Decoding {
-    first: ParquetRecordBatchReader,
-    second: Option<(ParquetRecordBatchReader, Merge)>,
-    step_batches: usize,
 }
 
 impl BatchReader {
@@ -67,23 +60,65 @@ impl BatchReader {
     ) -> Self {
         let bytes = |plan: &GroupPlan| decoded_bytes(file.metadata().row_group(plan.group), &leaves);
         let is_small = groups.iter().map(bytes).fold(0, u64::saturating_add) < SMALL_BYTES;
-        Self {
-            file,
-            leaves: leaves.into(),
-            groups: groups.into(),
-            ahead: None,
+        let leaves: Arc<[usize]> = leaves.into();
+        let decoder = Decoder {
+            file: file.clone(),
+            leaves: Arc::clone(&leaves),
+            levels: None,
+            ready: VecDeque::new(),
             current: None,
             batch_rows: batch_rows.max(1),
+            may_split: true,
+            may_view: false,
+        };
+        Self {
+            file,
+            leaves,
+            groups: groups.into(),
+            ahead: None,
+            decoder: Some(decoder),
             remaining: limit.unwrap_or(usize::MAX),
             step_bytes: STEP_BYTES,
+            run_bytes: RUN_BYTES,
             is_small,
         }
     }
 
-    /// Hands batches out as soon as they come to `bytes`, so that not many more are held at once.
+    /// Hands batches out as soon as they come to `bytes`, so that not many more are held at once, and fetches no more than
+    /// that ahead where row groups are as small.
     #[must_use]
     pub fn in_steps_of(self, bytes: usize) -> Self {
-        Self { step_bytes: bytes.clamp(1, STEP_BYTES), ..self }
+        Self { step_bytes: bytes.clamp(1, STEP_BYTES), run_bytes: RUN_BYTES.min(bytes as u64), ..self }
+    }
+
+    /// Decodes on one thread at a time: for callers that keep the others busy with other files.
+    #[must_use]
+    pub fn on_one_thread(mut self) -> Self {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.may_split = false;
+        }
+        self
+    }
+
+    /// Lets text and bytes come as Arrow views where their dictionary is large: it is not copied then.
+    #[must_use]
+    pub fn with_views(mut self) -> Self {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.may_view = true;
+        }
+        self
+    }
+
+    /// Fetches the next row groups now, not once they are asked for.
+    pub fn begin(&mut self) {
+        if self.ahead.is_some() {
+            return;
+        }
+        let run = self.next_run();
+        if !run.is_empty() {
+            let (file, leaves) = (self.file.clone(), Arc::clone(&self.leaves));
+            self.ahead = Some(Fetching(tokio::spawn(async move { file.fetch(run, &leaves).await })));
+        }
     }
 
     /// The next batches, each sent through `each` on the blocking thread; `None` at the end. A batch has fewer rows than
@@ -97,29 +132,32 @@ impl BatchReader {
         F: Fn(RecordBatch) -> Result<T> + Send + Sync + 'static,
     {
         while self.remaining > 0 {
-            let decoding = match self.current.take() {
-                Some(decoding) => decoding,
-                None => match self.fetched().await? {
-                    Some(fetched) => self.decoding(fetched).await?,
-                    None => return Ok(None),
-                },
+            let Some(mut decoder) = self.decoder.take() else {
+                return Err(Error::internal("a file is read on after a failure").with_object(self.file.name()));
             };
-            let (name, each, remaining) = (self.file.name().to_owned(), Arc::clone(each), self.remaining);
-            let step = decoding.step(name.clone());
+            if decoder.is_idle() {
+                match self.fetched().await? {
+                    Some(run) => decoder.ready.extend(run),
+                    None => {
+                        self.decoder = Some(decoder);
+                        return Ok(None);
+                    }
+                }
+            }
+            let (each, remaining, step_bytes) = (Arc::clone(each), self.remaining, self.step_bytes);
             let finish = move || {
-                let (decoding, batches) = step()?;
-                let (mut done, mut rows) = (Vec::with_capacity(batches.len()), 0);
-                for batch in batches {
+                let (mut done, mut rows) = (Vec::new(), 0);
+                for batch in decoder.step(remaining, step_bytes)? {
                     let wanted = batch.num_rows().min(remaining - rows);
                     rows += wanted;
                     if wanted > 0 {
                         done.push(each(if wanted < batch.num_rows() { batch.slice(0, wanted) } else { batch })?);
                     }
                 }
-                Ok::<_, Error>((decoding, done, rows))
+                Ok::<_, Error>((decoder, done, rows))
             };
-            let (decoding, done, rows) = self.apart(finish).await??;
-            self.current = decoding;
+            let (decoder, done, rows) = self.apart(finish).await??;
+            self.decoder = Some(decoder);
             self.remaining -= rows;
             if !done.is_empty() {
                 return Ok(Some(done));
@@ -128,36 +166,37 @@ impl BatchReader {
         Ok(None)
     }
 
-    /// The next row group's bytes. Those of the one after it are asked for as well, if they are not too many.
-    async fn fetched(&mut self) -> Result<Option<FetchedGroup>> {
-        let fetched = match self.ahead.take() {
+    /// The next row groups' bytes. Those behind them are asked for as well, unless these are all the rows wanted.
+    async fn fetched(&mut self) -> Result<Option<Vec<FetchedGroup>>> {
+        let run = match self.ahead.take() {
             Some(mut ahead) => match (&mut ahead.0).await {
-                Ok(fetched) => fetched?,
+                Ok(run) => run?,
                 Err(error) => return Err(Error::internal("reading was cut short").with_source(error)),
             },
-            None => match self.groups.pop_front() {
-                Some(next) => self.file.fetch(next, &self.leaves).await?,
-                None => return Ok(None),
+            None => match self.next_run() {
+                run if run.is_empty() => return Ok(None),
+                run => self.file.fetch(run, &self.leaves).await?,
             },
         };
-        let stored_bytes = |next: &GroupPlan| {
-            let group = self.file.metadata().row_group(next.group);
-            self.leaves.iter().map(|leaf| group.column(*leaf).byte_range().1).fold(0, u64::saturating_add)
-        };
-        if self.groups.front().is_some_and(|next| stored_bytes(next) <= AHEAD_BYTES)
-            && let Some(next) = self.groups.pop_front()
-        {
-            let (file, leaves) = (self.file.clone(), Arc::clone(&self.leaves));
-            self.ahead = Some(Fetching(tokio::spawn(async move { file.fetch(next, &leaves).await })));
+        if run.iter().map(FetchedGroup::selected_rows).fold(0, usize::saturating_add) < self.remaining {
+            self.begin();
         }
-        Ok(Some(fetched))
+        Ok(Some(run))
     }
 
-    async fn decoding(&mut self, fetched: FetchedGroup) -> Result<Decoding> {
-        let (file, leaves, step_bytes) = (self.file.clone(), Arc::clone(&self.leaves), self.step_bytes);
-        let most_rows = self.batch_rows.min(self.remaining);
-        let started = self.apart(move || Decoding::start(&file, &fetched, &leaves, most_rows, step_bytes)).await?;
-        started.map_err(|e| from_parquet(e, self.file.name()))
+    /// The next row groups: as many as the bytes of a run hold, and one at least. With a limit the first may be enough.
+    fn next_run(&mut self) -> Vec<GroupPlan> {
+        let (mut run, mut bytes) = (Vec::new(), 0_u64);
+        while let Some(next) = self.groups.front() {
+            let group = self.file.metadata().row_group(next.group);
+            let columns = self.leaves.iter().map(|leaf| group.column(*leaf).byte_range().1);
+            bytes = columns.fold(bytes, u64::saturating_add);
+            if !run.is_empty() && (bytes > self.run_bytes || self.remaining < usize::MAX) {
+                break;
+            }
+            run.extend(self.groups.pop_front());
+        }
+        run
     }
 
     /// Runs what may take long, or panic, where it harms nobody.
@@ -173,57 +212,99 @@ impl BatchReader {
     }
 }
 
-impl Decoding {
-    fn start(
-        file: &ParquetFile,
-        fetched: &FetchedGroup,
-        leaves: &[usize],
-        most_rows: usize,
-        step_bytes: usize,
-    ) -> ParquetResult<Self> {
-        let row_bytes = fetched.bytes_per_row();
-        let fitting = |bytes: u64, unit: u64| usize::try_from(bytes / unit.max(1)).unwrap_or(usize::MAX).max(1);
-        let batch_rows = fitting(BATCH_BYTES, row_bytes).min(most_rows.max(1));
-        let batch_bytes = row_bytes.saturating_mul(batch_rows as u64);
-        let step_batches = fitting(step_bytes as u64, batch_bytes).min(STEP_BATCHES);
-        let reader = |leaves: &[usize]| fetched.reader(&file.levels(leaves)?, batch_rows);
-        let Some([one, other]) = in_two(file, fetched.row_group(), leaves) else {
-            return Ok(Self { first: reader(leaves)?, second: None, step_batches });
-        };
-        let (first, second) = (reader(&one)?, reader(&other)?);
-        let merge = Merge::new(file, [&one, &other], [first.schema(), second.schema()]);
-        Ok(Self { first, second: Some((second, merge)), step_batches })
+/// Makes batches of row groups that were fetched. It never waits for the store.
+struct Decoder {
+    file: ParquetFile,
+    leaves: Arc<[usize]>,
+    /// The Arrow form of all the leaves, once it was needed.
+    levels: Option<FieldLevels>,
+    ready: VecDeque<FetchedGroup>,
+    current: Option<Decoding>,
+    batch_rows: usize,
+    may_split: bool,
+    may_view: bool,
+}
+
+/// A row group being decoded.
+struct Decoding {
+    first: ParquetRecordBatchReader,
+    second: Option<(ParquetRecordBatchReader, Merge)>,
+    batch_bytes: u64,
+}
+
+impl Decoder {
+    fn is_idle(&self) -> bool {
+        self.current.is_none() && self.ready.is_empty()
     }
 
-    /// What decodes the next batches. The second part of the columns is begun at once, on a thread of its own.
-    fn step(self, name: String) -> impl FnOnce() -> Result<(Option<Self>, Vec<RecordBatch>)> + Send + 'static {
-        let Self { first, second, step_batches } = self;
-        let second = second.map(|(second, merge)| {
-            // It was sent off before the first, so it never waits for a thread that the first holds.
-            let (sender, receiver) = sync_channel(1);
-            let name = name.clone();
-            spawn_blocking(move || {
-                let decoded = decode(second, step_batches, &name);
-                // Nobody listens after a failure of the first.
-                let _ = sender.send(decoded);
-            });
-            (receiver, merge)
-        });
-        move || {
-            let (first, batches) = decode(first, step_batches, &name)?;
-            let Some((receiver, merge)) = second else {
-                return Ok((first.map(|first| Self { first, second: None, step_batches }), batches));
+    /// The next batches, about `bytes` of them and no more rows than are needed for `most_rows`.
+    fn step(&mut self, most_rows: usize, bytes: usize) -> Result<Vec<RecordBatch>> {
+        let (mut batches, mut rows, mut room): (Vec<RecordBatch>, _, _) = (Vec::new(), 0, bytes as u64);
+        while rows < most_rows && room > 0 && batches.len() < STEP_BATCHES {
+            let decoding = match self.current.take() {
+                Some(decoding) => decoding,
+                None => match self.ready.pop_front() {
+                    Some(group) => self.start(&group, most_rows).map_err(|e| from_parquet(e, self.file.name()))?,
+                    None => break,
+                },
             };
-            let (second, others) = receiver.recv().map_err(|_| gave_up(&name))??;
-            if batches.len() != others.len() {
-                return Err(Error::corrupt("the columns of a row group differ in length").with_object(name));
-            }
-            let whole: Result<Vec<RecordBatch>> =
-                batches.iter().zip(&others).map(|(one, other)| merge.merge(one, other, &name)).collect();
-            let rest =
-                first.zip(second).map(|(first, second)| Self { first, second: Some((second, merge)), step_batches });
-            Ok((rest, whole?))
+            let count = (room / decoding.batch_bytes.max(1)).clamp(1, (STEP_BATCHES - batches.len()) as u64);
+            let (rest, more) = decoding.step(count as usize, self.file.name())?;
+            self.current = rest;
+            let decoded = more.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+            room = room.saturating_sub(decoded as u64);
+            rows += more.iter().map(RecordBatch::num_rows).sum::<usize>();
+            batches.extend(more);
         }
+        Ok(batches)
+    }
+
+    fn start(&mut self, fetched: &FetchedGroup, most_rows: usize) -> ParquetResult<Decoding> {
+        let row_bytes = fetched.bytes_per_row();
+        let fitting = usize::try_from(BATCH_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX).max(1);
+        let batch_rows = fitting.min(self.batch_rows).min(most_rows.max(1));
+        let batch_bytes = row_bytes.saturating_mul(batch_rows as u64);
+        let views = if self.may_view { fetched.large_dictionaries() } else { Vec::new() };
+        let halves = if self.may_split { in_two(&self.file, fetched.row_group(), &self.leaves) } else { None };
+        let reader = |leaves: &[usize]| fetched.reader(&self.file.levels(leaves, &views)?, batch_rows);
+        let Some([one, other]) = halves else {
+            if !views.is_empty() {
+                return Ok(Decoding { first: reader(&self.leaves)?, second: None, batch_bytes });
+            }
+            let levels = match self.levels.take() {
+                Some(levels) => levels,
+                None => self.file.levels(&self.leaves, &[])?,
+            };
+            let first = fetched.reader(&levels, batch_rows)?;
+            self.levels = Some(levels);
+            return Ok(Decoding { first, second: None, batch_bytes });
+        };
+        let (first, second) = (reader(&one)?, reader(&other)?);
+        let merge = Merge::new(&self.file, [&one, &other], [first.schema(), second.schema()]);
+        Ok(Decoding { first, second: Some((second, merge)), batch_bytes })
+    }
+}
+
+impl Decoding {
+    /// Up to `count` batches, the two parts of the columns at once.
+    fn step(self, count: usize, name: &str) -> Result<(Option<Self>, Vec<RecordBatch>)> {
+        let Self { first, second, batch_bytes } = self;
+        let Some((second, merge)) = second else {
+            let (first, batches) = decode(first, count, name)?;
+            return Ok((first.map(|first| Self { first, second: None, batch_bytes }), batches));
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| decode(second, count, name));
+            (decode(first, count, name), other.join().map_err(|_| gave_up(name)))
+        });
+        let ((first, batches), (second, others)) = (one?, other??);
+        if batches.len() != others.len() {
+            return Err(Error::corrupt("the columns of a row group differ in length").with_object(name));
+        }
+        let whole: Result<Vec<RecordBatch>> =
+            batches.iter().zip(&others).map(|(one, other)| merge.merge(one, other, name)).collect();
+        let rest = first.zip(second).map(|(first, second)| Self { first, second: Some((second, merge)), batch_bytes });
+        Ok((rest, whole?))
     }
 }
 

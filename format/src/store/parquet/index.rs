@@ -25,6 +25,10 @@ impl ParquetFile {
     /// at hand, or when something in it makes no sense: it is an aid, and without it the answer is the same.
     pub(crate) async fn with_page_index(&self, most_bytes: u64) -> Option<Self> {
         let metadata = self.metadata();
+        if metadata.offset_index().is_some() && metadata.column_index().is_some() {
+            // Loaded when the file was read before.
+            return Some(self.clone());
+        }
         let range = index_range(metadata)?;
         let at_hand = self.reader().has(&range);
         if range.end > self.reader().size_bytes()
@@ -36,7 +40,9 @@ impl ParquetFile {
         let bytes = self.reader().clone().bytes(range.clone()).await.ok()?;
         let indexed = AssertUnwindSafe(load(metadata, range.start, bytes)).catch_unwind().await.ok()??;
         makes_sense(&indexed).then_some(())?;
-        self.with_metadata(Arc::new(indexed))
+        let indexed = self.with_metadata(Arc::new(indexed))?;
+        indexed.renew_footer();
+        Some(indexed)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parquet files on a store: read and written in pieces, off the reactor, with errors sorted by kind.
 
 mod batches;
+mod footers;
 mod index;
 mod object;
 mod read;
@@ -21,6 +22,7 @@ use super::TableRoot;
 use crate::error::{Error, Result};
 
 pub use batches::BatchReader;
+pub(super) use footers::FooterCache;
 pub use read::{ParquetFile, ReadColumns};
 pub(super) use upload::Upload;
 pub use write::{ParquetOptions, ParquetWriter};

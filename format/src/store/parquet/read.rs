@@ -21,6 +21,10 @@ use super::row_group::{FetchedGroup, GroupPlan};
 use crate::error::{Error, Result};
 use crate::store::TableRoot;
 
+/// What makes a column of a row group huge, before compression: its bytes, and those of a value on average.
+const HUGE_COLUMN_BYTES: u64 = 64 << 20;
+const HUGE_VALUE_BYTES: u64 = 64 << 10;
+
 /// A Parquet file whose footer was read and makes sense.
 #[derive(Clone)]
 pub struct ParquetFile {
@@ -58,6 +62,47 @@ impl ParquetFile {
             None => ObjectReader::open(root, path).await?,
         };
         Self::parse(reader, root.name_of(path)).await
+    }
+
+    /// As [`ParquetFile::open`] with a size. The footer of a file that was read before is taken from memory, and then no
+    /// request is made now: that the file is still the same shows with the first request for more of it, and
+    /// [`ParquetFile::was_replaced`] tells.
+    ///
+    /// # Errors
+    /// As [`ParquetFile::open`].
+    pub(crate) async fn open_known(root: &TableRoot, path: &Path, size_bytes: u64) -> Result<Self> {
+        if let Some((metadata, identity)) = root.footers().get(path, size_bytes) {
+            let reader = ObjectReader::known(root, path, size_bytes, identity);
+            return Ok(Self { reader, metadata, name: root.name_of(path) });
+        }
+        let file = Self::open(root, path, Some(size_bytes)).await?;
+        file.keep_footer();
+        Ok(file)
+    }
+
+    /// Whether a request found another file in the place of the one whose footer was read before. That footer is
+    /// forgotten then: opened anew, the file is read as it is now.
+    pub(crate) fn was_replaced(&self) -> bool {
+        let replaced = self.reader.was_replaced();
+        if replaced {
+            self.reader.root().footers().forget(self.reader.path(), self.reader.size_bytes());
+        }
+        replaced
+    }
+
+    /// Keeps this form of the footer where another one is kept.
+    pub(super) fn renew_footer(&self) {
+        if self.reader.root().footers().get(self.reader.path(), self.reader.size_bytes()).is_some() {
+            self.keep_footer();
+        }
+    }
+
+    /// Keeps the footer for the next one who opens the file.
+    fn keep_footer(&self) {
+        if let Some(identity) = self.reader.identity() {
+            let root = self.reader.root();
+            root.footers().put(self.reader.path(), self.reader.size_bytes(), &self.metadata, identity);
+        }
     }
 
     async fn parse(reader: ObjectReader, name: String) -> Result<Self> {
@@ -159,21 +204,56 @@ impl ParquetFile {
         BatchReader::new(self.clone(), leaves, groups, batch_rows, limit)
     }
 
-    /// The bytes of some leaves of a row group.
-    pub(super) async fn fetch(&self, plan: GroupPlan, leaves: &[usize]) -> Result<FetchedGroup> {
+    /// The bytes of some leaves of row groups, all fetched together.
+    pub(super) async fn fetch(&self, plans: Vec<GroupPlan>, leaves: &[usize]) -> Result<Vec<FetchedGroup>> {
         let fetch = async {
-            let ranges = plan.ranges(self.metadata(), leaves);
-            let bytes = self.reader.fetch_all(ranges.iter().flatten().cloned().collect()).await?;
-            Ok(FetchedGroup::new(Arc::clone(self.metadata()), plan, leaves, ranges, bytes))
+            let ranges: Vec<_> = plans.iter().map(|plan| plan.ranges(self.metadata(), leaves)).collect();
+            let mut bytes =
+                self.reader.fetch_all(ranges.iter().flatten().flatten().cloned().collect()).await?.into_iter();
+            let group =
+                |(plan, ranges)| FetchedGroup::new(Arc::clone(self.metadata()), plan, leaves, ranges, &mut bytes);
+            Ok(plans.into_iter().zip(ranges).map(group).collect())
         };
         AssertUnwindSafe(fetch).catch_unwind().await.unwrap_or_else(|_| Err(gave_up(&self.name)))
     }
 
-    /// The Arrow form of some leaves.
-    pub(super) fn levels(&self, leaves: &[usize]) -> ParquetResult<FieldLevels> {
+    /// The Arrow form of some leaves. Top-level columns of text or bytes that are in `views` are read as views.
+    pub(super) fn levels(&self, leaves: &[usize], views: &[usize]) -> ParquetResult<FieldLevels> {
         let descriptor = self.metadata().file_metadata().schema_descr();
         let mask = ProjectionMask::leaves(descriptor, leaves.iter().copied());
-        parquet_to_arrow_field_levels(descriptor, mask, Some(self.arrow_schema().fields()))
+        if views.is_empty() {
+            return parquet_to_arrow_field_levels(descriptor, mask, Some(self.arrow_schema().fields()));
+        }
+        let of_views: Vec<usize> = views.iter().map(|leaf| descriptor.get_column_root_idx(*leaf)).collect();
+        let field = |(root, field): (usize, &FieldRef)| {
+            let data_type = match field.data_type() {
+                DataType::Utf8 => DataType::Utf8View,
+                DataType::Binary => DataType::BinaryView,
+                _ => return Arc::clone(field),
+            };
+            if of_views.contains(&root) {
+                Arc::new(Field::clone(field).with_data_type(data_type))
+            } else {
+                Arc::clone(field)
+            }
+        };
+        let fields: Fields = self.arrow_schema().fields().iter().enumerate().map(field).collect();
+        parquet_to_arrow_field_levels(descriptor, mask, Some(&fields))
+    }
+
+    /// Whether a row group has so large values in top-level columns `roots` that decoding it takes much memory, whatever
+    /// the size of batches.
+    pub(crate) fn has_huge_values(&self, roots: &[usize]) -> bool {
+        let schema = self.metadata().file_metadata().schema_descr();
+        let is_huge = |column: &ColumnChunkMetaData| {
+            let bytes = u64::try_from(column.uncompressed_size()).unwrap_or(0);
+            let values = u64::try_from(column.num_values()).unwrap_or(0);
+            bytes > HUGE_COLUMN_BYTES && bytes / values.max(1) > HUGE_VALUE_BYTES
+        };
+        let columns = self.metadata().row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
+        columns
+            .filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)))
+            .any(|(_, column)| is_huge(column))
     }
 }
 

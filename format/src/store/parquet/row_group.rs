@@ -1,13 +1,13 @@
 //! The bytes of one row group's wanted columns, in memory, and how many of its rows fit a batch.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 use parquet::arrow::FieldLevels;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector};
 use parquet::basic::Type as PhysicalType;
-use parquet::column::page::{Page, PageIterator, PageReader};
+use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
@@ -15,7 +15,9 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 /// Bytes of one decoded batch, about. Where values are large it has fewer rows.
-pub(super) const BATCH_BYTES: u64 = 16 << 20;
+pub(super) const BATCH_BYTES: u64 = 8 << 20;
+/// A dictionary of more bytes is not copied for decoding.
+const LARGE_DICTIONARY_BYTES: usize = 4 << 20;
 /// Runs of rows that are shorter than this on average are picked after decoding, for which all pages must be there.
 const SHORT_RUN: usize = 64;
 
@@ -56,32 +58,33 @@ fn pages(metadata: &ParquetMetaData, group: usize, leaf: usize) -> Option<&[Page
     (!pages.is_empty()).then_some(pages.as_slice())
 }
 
-/// The bytes of one row group's wanted columns. Cheap to clone.
-#[derive(Clone)]
+/// The bytes of one row group's wanted columns.
 pub(super) struct FetchedGroup {
     metadata: Arc<ParquetMetaData>,
     plan: GroupPlan,
     /// By leaf.
-    chunks: Arc<Vec<Option<Arc<Chunk>>>>,
+    chunks: Vec<Option<Arc<Chunk>>>,
+    /// By leaf: columns whose first page was looked at, until they are decoded.
+    begun: Mutex<Vec<Option<Begun>>>,
 }
 
 impl FetchedGroup {
-    /// `bytes` are those of `ranges`, leaf by leaf.
+    /// Takes from `bytes` those of `ranges`, leaf by leaf.
     pub(super) fn new(
         metadata: Arc<ParquetMetaData>,
         plan: GroupPlan,
         leaves: &[usize],
         ranges: Vec<Vec<Range<u64>>>,
-        bytes: Vec<Bytes>,
+        bytes: &mut impl Iterator<Item = Bytes>,
     ) -> Self {
-        let mut bytes = bytes.into_iter();
         let mut chunks = vec![None; metadata.row_group(plan.group).num_columns()];
         for (&leaf, ranges) in leaves.iter().zip(ranges) {
             let parts = ranges.into_iter().map(|range| range.start).zip(bytes.by_ref()).collect::<Vec<_>>();
             chunks[leaf] =
                 Some(Arc::new(Chunk { length: metadata.row_group(plan.group).column(leaf).byte_range().1, parts }));
         }
-        Self { metadata, plan, chunks: Arc::new(chunks) }
+        let begun = Mutex::new(chunks.iter().map(|_| None).collect());
+        Self { metadata, plan, chunks, begun }
     }
 
     /// Starts to decode `leaves`.
@@ -93,6 +96,24 @@ impl FetchedGroup {
     /// The row group.
     pub(super) fn row_group(&self) -> &RowGroupMetaData {
         self.metadata.row_group(self.plan.group)
+    }
+
+    /// Columns with a large dictionary, after [`FetchedGroup::bytes_per_row`] has looked for them.
+    pub(super) fn large_dictionaries(&self) -> Vec<usize> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_large = |leaf: &usize| {
+            let page = begun[*leaf].as_ref().and_then(|begun| begun.first.as_ref());
+            page.is_some_and(|page| page.buffer().len() > LARGE_DICTIONARY_BYTES)
+        };
+        (0..begun.len()).filter(is_large).collect()
+    }
+
+    /// Its rows that are wanted.
+    pub(super) fn selected_rows(&self) -> usize {
+        match &self.plan.selectors {
+            Some(selectors) => selectors.iter().filter(|one| !one.skip).map(|one| one.row_count).sum(),
+            None => usize::try_from(self.row_group().num_rows()).unwrap_or(0),
+        }
     }
 
     /// Bytes of a decoded row, about, and at most where values are repeated by a dictionary.
@@ -119,28 +140,27 @@ impl FetchedGroup {
             PhysicalType::BYTE_ARRAY => {
                 let told = column.unencoded_byte_array_data_bytes().and_then(|bytes| u64::try_from(bytes).ok());
                 let values = u64::try_from(column.num_values()).unwrap_or(0).max(1);
-                let longest = self.longest_in_dictionary(leaf, column).unwrap_or(0);
+                let longest = self.longest_in_dictionary(leaf).unwrap_or(0);
                 longest.max(told.unwrap_or(0) / values)
             }
         }
     }
 
-    /// Length of the longest value in the dictionary of a column; `None` where it is too small to matter, and where
-    /// there is none or it can't be read, which the decoder tells better.
-    fn longest_in_dictionary(&self, leaf: usize, column: &ColumnChunkMetaData) -> Option<u64> {
-        column.dictionary_page_offset()?;
-        let rows = u64::try_from(self.metadata.row_group(self.plan.group).num_rows()).ok()?;
-        if uncompressed(column).saturating_mul(rows) <= BATCH_BYTES {
+    /// Length of the longest value in the dictionary of a column; `None` where that is too small to matter, and where
+    /// there is none or it can't be read, which the decoder tells better. The page is not read again for decoding. What
+    /// the footer says of dictionaries and sizes is not believed: one page may stand for any number of bytes.
+    fn longest_in_dictionary(&self, leaf: usize) -> Option<u64> {
+        let mut pages = self.pages(leaf).ok()?;
+        if !pages.peek_next_page().ok()??.is_dict {
             return None;
         }
-        let Ok(Some(Page::DictionaryPage { buf, .. })) = self.pages(leaf).ok()?.get_next_page() else { return None };
-        let (mut rest, mut longest) = (buf.as_ref(), 0);
-        while let Some((length, values)) = rest.split_first_chunk::<4>() {
-            let length = u32::from_le_bytes(*length);
-            longest = longest.max(length);
-            rest = values.get(length as usize..)?;
-        }
-        Some(longest.into())
+        let page = pages.get_next_page().ok()??;
+        let Page::DictionaryPage { buf, .. } = &page else { return None };
+        let rows = u64::try_from(self.row_group().num_rows()).unwrap_or(u64::MAX);
+        let longest = if (buf.len() as u64).saturating_mul(rows) <= BATCH_BYTES { None } else { Some(longest_of(buf)) };
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        *begun.get_mut(leaf)? = Some(Begun { first: Some(page), rest: pages });
+        longest
     }
 
     fn pages(&self, leaf: usize) -> ParquetResult<SerializedPageReader<Chunk>> {
@@ -161,7 +181,11 @@ impl RowGroups for FetchedGroup {
     }
 
     fn column_chunks(&self, leaf: usize) -> ParquetResult<Box<dyn PageIterator>> {
-        let pages: Box<dyn PageReader> = Box::new(self.pages(leaf)?);
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).get_mut(leaf).and_then(Option::take);
+        let pages: Box<dyn PageReader> = match begun {
+            Some(begun) => Box::new(begun),
+            None => Box::new(self.pages(leaf)?),
+        };
         Ok(Box::new(OneColumn(Some(pages))))
     }
 
@@ -171,6 +195,62 @@ impl RowGroups for FetchedGroup {
 
     fn metadata(&self) -> &ParquetMetaData {
         &self.metadata
+    }
+}
+
+/// Length of the longest of the values in a dictionary page: each behind its length.
+fn longest_of(page: &[u8]) -> u64 {
+    let (mut rest, mut longest) = (page, 0);
+    while let Some((length, values)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length);
+        // The decoder refuses a value that is cut short.
+        let Some(next) = values.get(length as usize..) else { break };
+        (rest, longest) = (next, longest.max(length));
+    }
+    longest.into()
+}
+
+/// A column whose dictionary was read already.
+struct Begun {
+    first: Option<Page>,
+    rest: SerializedPageReader<Chunk>,
+}
+
+impl Iterator for Begun {
+    type Item = ParquetResult<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Begun {
+    fn get_next_page(&mut self) -> ParquetResult<Option<Page>> {
+        match self.first.take() {
+            Some(page) => Ok(Some(page)),
+            None => self.rest.get_next_page(),
+        }
+    }
+
+    fn peek_next_page(&mut self) -> ParquetResult<Option<PageMetadata>> {
+        match self.first {
+            Some(_) => Ok(Some(PageMetadata { num_rows: None, num_levels: None, is_dict: true })),
+            None => self.rest.peek_next_page(),
+        }
+    }
+
+    fn skip_next_page(&mut self) -> ParquetResult<()> {
+        match self.first.take() {
+            Some(_) => Ok(()),
+            None => self.rest.skip_next_page(),
+        }
+    }
+
+    fn at_record_boundary(&mut self) -> ParquetResult<bool> {
+        match self.first {
+            Some(_) => Ok(false),
+            None => self.rest.at_record_boundary(),
+        }
     }
 }
 
