@@ -39,8 +39,8 @@ use crate::schema::mapping::physical_name;
 use crate::schema::{DataType, MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
 
-/// Checkpoints of fewer files are not compressed.
-const FEW_FILES: u64 = 64;
+/// Checkpoints of fewer files are not compressed: they take up to half a megabyte.
+const FEW_FILES: u64 = 1024;
 
 /// Which version of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct Snapshot {
     above: Arc<Above>,
     totals: Option<Totals>,
     files: OnceCell<Arc<Files>>,
+    /// When log clean-up last found nothing to do.
+    cleaned: Option<cleanup::Cleaned>,
 }
 
 /// What a snapshot is made of.
@@ -112,6 +114,7 @@ impl Snapshot {
             above: Arc::new(above),
             totals,
             files: OnceCell::new(),
+            cleaned: None,
         })
     }
 

@@ -2,8 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+
+use super::Durability;
 
 /// What became of a local create.
 #[derive(Debug)]
@@ -20,45 +24,99 @@ pub(super) enum Created {
 
 /// Creates `path` with `bytes` if nothing has that name. `temporary` is a free name in the same directory.
 /// The contents are synced before the name appears and the directory after, so a crash leaves all or nothing.
-pub(super) fn create_durable(path: &Path, temporary: &Path, bytes: &[u8]) -> Created {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let written = (|| {
-        create_directories(directory)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    })();
-    if let Err(error) = written {
+pub(super) fn create_once(path: &Path, temporary: &Path, bytes: &[u8], durability: Durability) -> Created {
+    let directory = parent(path);
+    if let Err(error) = create_file(temporary, durability).and_then(|file| fill(file, [bytes], durability)) {
         let _ = fs::remove_file(temporary);
         return Created::No(error);
     }
     let linked = fs::hard_link(temporary, path);
     let _ = fs::remove_file(temporary);
     match linked {
-        Ok(()) => sync_directory(directory).map_or_else(Created::Unsynced, |()| Created::Yes),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Created::Taken,
+        Ok(()) => sync_directory(directory, durability).map_or_else(Created::Unsynced, |()| Created::Yes),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Created::Taken,
         Err(error) => Created::No(error),
     }
 }
 
+/// Writes a file of a name that nobody looks for yet. It is synced, then its directory: nothing else need be.
+pub(super) fn write_new(path: &Path, parts: &[Bytes], durability: Durability) -> std::io::Result<()> {
+    let file = match create_file(path, durability) {
+        // Only a name that was used before needs the care of a replacement.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return replace(path, parts, durability),
+        created => created?,
+    };
+    if let Err(error) = fill(file, parts, durability) {
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    sync_directory(parent(path), durability)
+}
+
+/// Writes a file in the place of one that may be there. Whoever looks meanwhile sees the old one or the new one, whole.
+pub(super) fn replace(path: &Path, parts: &[Bytes], durability: Durability) -> std::io::Result<()> {
+    let (temporary, file) = create_beside(path, durability)?;
+    let written = fill(file, parts, durability).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    sync_directory(parent(path), durability)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// A new file, in a directory that is made where it is missing.
+fn create_file(path: &Path, durability: Durability) -> std::io::Result<File> {
+    let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    match create() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            create_directories(parent(path), durability)?;
+            create()
+        }
+        created => created,
+    }
+}
+
+/// A new file whose name lists of objects leave out: the number sign and digits mark what is on its way.
+fn create_beside(path: &Path, durability: Durability) -> std::io::Result<(PathBuf, File)> {
+    let mut attempt = 1_u64;
+    loop {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!("#{attempt}"));
+        let temporary = path.with_file_name(name);
+        match create_file(&temporary, durability) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => attempt += 1,
+            created => return created.map(|file| (temporary, file)),
+        }
+    }
+}
+
+fn fill(mut file: File, parts: impl IntoIterator<Item = impl AsRef<[u8]>>, durability: Durability) -> std::io::Result<()> {
+    parts.into_iter().try_for_each(|part| file.write_all(part.as_ref()))?;
+    sync(&file, durability)
+}
+
 /// Creates missing directories and syncs each parent, so that they outlive a crash.
-pub(super) fn create_directories(directory: &Path) -> std::io::Result<()> {
+pub(super) fn create_directories(directory: &Path, durability: Durability) -> std::io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
     if let Some(parent) = directory.parent() {
-        create_directories(parent)?;
+        create_directories(parent, durability)?;
     }
     match fs::create_dir(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    directory.parent().map_or(Ok(()), sync_directory)
+    directory.parent().map_or(Ok(()), |parent| sync_directory(parent, durability))
 }
 
 /// Copies a file to a free name. Not a link, and not a clone with the old times: the copy's age is its own.
-pub(super) fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
-    create_directories(target.parent().unwrap_or(Path::new("/")))?;
+pub(super) fn copy_file(source: &Path, target: &Path, durability: Durability) -> std::io::Result<()> {
+    create_directories(parent(target), durability)?;
     let mut from = File::open(source)?;
     let mut to = OpenOptions::new().write(true).create_new(true).open(target)?;
     let copied = std::io::copy(&mut from, &mut to);
@@ -129,14 +187,52 @@ pub(super) fn list_folder(folder: &Path, wanted: impl Fn(&str) -> bool) -> std::
 }
 
 /// Syncs a file that was written by other means, and its directory.
-pub(super) fn sync_file(path: &Path) -> std::io::Result<()> {
-    File::open(path)?.sync_all()?;
-    path.parent().map_or(Ok(()), sync_directory)
+pub(super) fn sync_file(path: &Path, durability: Durability) -> std::io::Result<()> {
+    if durability == Durability::Full {
+        sync(&File::open(path)?, durability)?;
+    }
+    sync_directory(parent(path), durability)
 }
 
 /// Syncs the names in a directory.
-pub(super) fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    File::open(directory)?.sync_all()
+fn sync_directory(directory: &Path, durability: Durability) -> std::io::Result<()> {
+    match durability {
+        Durability::Full => sync(&File::open(directory)?, durability),
+        Durability::None => Ok(()),
+    }
+}
+
+/// The one place where anything is synced.
+fn sync(file: &File, durability: Durability) -> std::io::Result<()> {
+    if durability == Durability::None {
+        return Ok(());
+    }
+    #[cfg(test)]
+    synced::note(file);
+    file.sync_all()
+}
+
+/// What was synced, for tests: by device and number of the file, since they share a process.
+#[cfg(test)]
+pub(crate) mod synced {
+    use std::collections::HashMap;
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+    use std::sync::{LazyLock, Mutex};
+
+    static SYNCED: LazyLock<Mutex<HashMap<(u64, u64), u64>>> = LazyLock::new(Mutex::default);
+
+    pub(super) fn note(file: &File) {
+        let metadata = file.metadata().expect("metadata");
+        *SYNCED.lock().expect("lock").entry((metadata.dev(), metadata.ino())).or_default() += 1;
+    }
+
+    /// How often the file or directory at `path` was.
+    pub(crate) fn times(path: &Path) -> u64 {
+        let metadata = std::fs::metadata(path).expect("metadata");
+        SYNCED.lock().expect("lock").get(&(metadata.dev(), metadata.ino())).copied().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +244,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let blocked = folder.path().join("file");
         fs::write(&blocked, "in the way of a directory").expect("file");
-        let created = create_durable(&blocked.join("1.json"), &blocked.join(".1"), b"one");
+        let created = create_once(&blocked.join("1.json"), &blocked.join(".1"), b"one", Durability::Full);
         assert!(matches!(created, Created::No(_)), "COM-4: {created:?}");
     }
 
@@ -157,10 +253,44 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a/b/1.json");
         let temporary = |n: u8| folder.path().join(format!("a/b/.{n}"));
-        let first = create_durable(&path, &temporary(1), b"one");
+        let first = create_once(&path, &temporary(1), b"one", Durability::Full);
         assert!(matches!(first, Created::Yes), "COM-7: synced, then named: {first:?}");
-        assert!(matches!(create_durable(&path, &temporary(2), b"two"), Created::Taken));
+        assert!(matches!(create_once(&path, &temporary(2), b"two", Durability::Full), Created::Taken));
         assert_eq!(fs::read(&path).expect("read"), b"one");
         assert_eq!(fs::read_dir(folder.path().join("a/b")).expect("list").count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn what_is_written_is_synced_once_and_so_is_its_directory() {
+        let folder = tempfile::tempdir().expect("folder");
+        let parts = [Bytes::from_static(b"one"), Bytes::from_static(b"two")];
+        for durability in [Durability::Full, Durability::None] {
+            let times = u64::from(durability == Durability::Full);
+            let place = folder.path().join(format!("{durability:?}"));
+            let inside = |name: &str| place.join("a").join(name);
+            write_new(&inside("new"), &parts, durability).expect("new");
+            // The directories are new too: each is synced into the one above it.
+            assert_eq!([&inside("new"), &place].map(|path| synced::times(path)), [times, times], "COM-7 {durability:?}");
+            assert_eq!(synced::times(&place.join("a")), times, "COM-7 {durability:?}");
+            replace(&inside("new"), &parts[..1], durability).expect("replaced");
+            assert_eq!((fs::read(inside("new")).expect("read"), synced::times(&inside("new"))), (b"one".into(), times));
+            write_new(&inside("new"), &parts, durability).expect("again");
+            assert_eq!(fs::read(inside("new")).expect("read"), b"onetwo");
+            let created = create_once(&inside("1.json"), &inside(".1"), b"one", durability);
+            assert!(matches!(created, Created::Yes), "{created:?}");
+            assert_eq!(synced::times(&inside("1.json")), times, "COM-7 {durability:?}");
+            assert_eq!(synced::times(&place.join("a")), 4 * times, "COM-7 {durability:?}");
+            assert_eq!(fs::read_dir(place.join("a")).expect("list").count(), 2, "no temporary file stays");
+        }
+    }
+
+    #[test]
+    fn a_temporary_file_of_a_crash_is_in_nobody_s_way() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("hint");
+        fs::write(folder.path().join("hint#1"), "left behind").expect("file");
+        replace(&path, &[Bytes::from_static(b"whole")], Durability::Full).expect("replaced");
+        assert_eq!(fs::read(&path).expect("read"), b"whole");
+        assert_eq!(fs::read(folder.path().join("hint#1")).expect("read"), b"left behind");
     }
 }

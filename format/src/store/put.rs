@@ -8,7 +8,8 @@ use futures::future::{Either, select};
 use object_store::{PutMode, PutOptions, path::Path};
 
 use super::TableRoot;
-use super::local::{Created, create_durable};
+use super::local::{Created, create_once};
+use super::place::on_disk;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -34,13 +35,14 @@ pub async fn put_if_absent(root: &TableRoot, path: &Path, bytes: Bytes, clock: &
             target.file_name().unwrap_or_default().to_string_lossy(),
             clock.new_id().simple()
         ));
-        let written = tokio::task::spawn_blocking(move || create_durable(&target, &temporary, &bytes)).await;
-        return match written {
+        let durability = root.durability();
+        let written = on_disk(durability, bytes.len(), move || create_once(&target, &temporary, &bytes, durability));
+        return match written.await {
             Ok(Created::Yes) => PutAnswer::Created,
             Ok(Created::Taken) => PutAnswer::Exists,
             Ok(Created::No(error)) => PutAnswer::Refused(Error::from(error).with_object(root.name_of(path))),
             Ok(Created::Unsynced(error)) => PutAnswer::Unsettled(error.into()),
-            Err(error) => PutAnswer::Unsettled(Error::internal("a local write was cut short").with_source(error)),
+            Err(error) => PutAnswer::Unsettled(error),
         };
     }
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };

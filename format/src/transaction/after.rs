@@ -18,8 +18,8 @@ pub(super) async fn follow_up(snapshot: Arc<Snapshot>, txn_id: Uuid, in_commit_m
         return snapshot;
     }
     match snapshot.write_checkpoint().await {
-        Ok(standing) => {
-            clean_log(&standing).await;
+        Ok(mut standing) => {
+            clean_log(&mut standing).await;
             Arc::new(standing)
         }
         Err(error) => {
@@ -30,9 +30,9 @@ pub(super) async fn follow_up(snapshot: Arc<Snapshot>, txn_id: Uuid, in_commit_m
 }
 
 /// Deletes the files of the log that nobody needs any more.
-async fn clean_log(snapshot: &Snapshot) {
+async fn clean_log(snapshot: &mut Snapshot) {
     let (table, version) = (snapshot.root().display(), snapshot.version());
-    match snapshot.clean_log().await {
+    match snapshot.clean_log_daily().await {
         Ok(done) if done.deleted > 0 => tracing::info!(table, deleted = done.deleted, "old log files are gone"),
         Ok(_) => {}
         Err(error) => tracing::warn!(table, version, %error, "no log clean-up after this commit"),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::error::{Error, Result};
 use crate::store::TableRoot;
@@ -101,14 +101,12 @@ impl Upload {
             return Err(error);
         }
         match self.parts.take() {
-            Some(parts) => parts.finish().await.map_err(|e| self.named(e))?,
-            None => {
-                make_directory(&self.root, &self.path).await?;
-                let payload: PutPayload = std::mem::take(&mut self.held).into_iter().collect();
-                self.root.store().put(&self.path, payload).await.map_err(|e| self.named(e))?
+            Some(parts) => {
+                parts.finish().await.map_err(|e| self.named(e))?;
+                self.root.make_durable(&self.path).await?;
             }
-        };
-        self.root.make_durable(&self.path).await?;
+            None => self.root.put_parts(&self.path, std::mem::take(&mut self.held)).await?,
+        }
         Ok(self.total_bytes)
     }
 
@@ -133,7 +131,9 @@ impl Upload {
 /// New directories of a local table must outlive a crash as their files do.
 async fn make_directory(root: &TableRoot, path: &Path) -> Result<()> {
     let Some(file) = root.local_file(path) else { return Ok(()) };
-    let made = tokio::task::spawn_blocking(move || file.parent().map_or(Ok(()), create_directories)).await;
+    let durability = root.durability();
+    let make = move || file.parent().map_or(Ok(()), |folder| create_directories(folder, durability));
+    let made = tokio::task::spawn_blocking(make).await;
     made.map_err(|e| Error::internal("a directory was not made").with_source(e))?
         .map_err(|e| Error::from(e).with_object(root.name_of(path)))
 }
