@@ -16,12 +16,23 @@ pub(super) struct Cleaned {
 }
 
 impl Snapshot {
+    /// Deletes the files of the log that nobody needs any more, behind a commit or a checkpoint, which stay what they are
+    /// whatever comes of it.
+    pub(crate) async fn clean_log_told(&mut self) {
+        let (table, version) = (self.root().display(), self.version());
+        match self.clean_log_daily().await {
+            Ok(done) if done.deleted > 0 => tracing::info!(table, deleted = done.deleted, "old log files are gone"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(table, version, %error, "no log clean-up after this commit"),
+        }
+    }
+
     /// As [`Snapshot::clean_log`], unless one of this day found nothing to delete: that is remembered by this version and
     /// those that are made of it.
     ///
     /// # Errors
     /// As [`Snapshot::clean_log`].
-    pub(crate) async fn clean_log_daily(&mut self) -> Result<CleanedUp> {
+    async fn clean_log_daily(&mut self) -> Result<CleanedUp> {
         let day = self.clock().now_ms().div_euclid(DAY_MS);
         let now = Cleaned { day, retention_ms: self.properties().log_retention_ms };
         if self.cleaned == Some(now) {

@@ -49,7 +49,7 @@ impl Durability {
         match text.to_ascii_lowercase().as_str() {
             "full" => Ok(Self::Full),
             "none" => Ok(Self::None),
-            _ => Err(Error::invalid("a durability is `full` or `none`").with_object(text)),
+            _ => Err(Error::invalid(format!("a durability is `full` or `none`, not {text:?}"))),
         }
     }
 }
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn everything_lasts_unless_it_is_said_otherwise() {
         let of = |text: &'static str| StoreOptions::from_lookup(move |name| (name == DURABILITY).then(|| text.into()));
-        assert_eq!(Durability::default(), Durability::Full, "COM-7");
+        assert_eq!(Durability::default(), Durability::Full, "COM-7, STO-3");
         assert_eq!(of("").expect("unset").durability, None);
         assert_eq!(of("None").expect("none").durability, Some(Durability::None));
         assert_eq!(of("off").expect_err("another word").object(), Some(DURABILITY));

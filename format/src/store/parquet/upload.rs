@@ -5,8 +5,8 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::error::{Error, Result};
-use crate::store::TableRoot;
 use crate::store::local::create_directories;
+use crate::store::{TableRoot, Unsynced};
 
 /// Size of a part. An object below it goes in one request.
 const PART_BYTES: usize = 8 << 20;
@@ -94,7 +94,14 @@ impl Upload {
     }
 
     /// Gives the object its name and makes it last. Returns its size.
-    pub(in crate::store) async fn finish(mut self) -> Result<u64> {
+    pub(in crate::store) async fn finish(self) -> Result<u64> {
+        let (bytes, unsynced) = self.finish_unsynced().await?;
+        unsynced.sync().await?;
+        Ok(bytes)
+    }
+
+    /// Gives the object its name, and leaves it to the caller to make it last.
+    pub(in crate::store) async fn finish_unsynced(mut self) -> Result<(u64, Unsynced)> {
         if self.broken {
             let error = self.cut_short();
             self.abort().await;
@@ -104,10 +111,13 @@ impl Upload {
             Some(parts) => {
                 parts.finish().await.map_err(|e| self.named(e))?;
                 self.root.make_durable(&self.path).await?;
+                Ok((self.total_bytes, Unsynced::default()))
             }
-            None => self.root.put_parts(&self.path, std::mem::take(&mut self.held)).await?,
+            None => {
+                let parts = std::mem::take(&mut self.held);
+                Ok((self.total_bytes, self.root.put_unsynced(&self.path, parts).await?))
+            }
         }
-        Ok(self.total_bytes)
     }
 
     /// Gives up: parts that were sent are dropped, as far as the store answers.

@@ -18,7 +18,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use super::upload::Upload;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{TableRoot, cores};
+use crate::store::{TableRoot, Unsynced, cores};
 
 /// Rows and bytes gathered before the columns are encoded together.
 const GATHER_ROWS: usize = 64 << 10;
@@ -163,7 +163,17 @@ impl ParquetWriter {
     ///
     /// # Errors
     /// As [`ParquetWriter::write`]. Parts that were sent are dropped; after a lost answer the file may be there.
-    pub async fn finish(mut self) -> Result<u64> {
+    pub async fn finish(self) -> Result<u64> {
+        let (bytes, unsynced) = self.finish_unsynced().await?;
+        unsynced.sync().await?;
+        Ok(bytes)
+    }
+
+    /// As [`ParquetWriter::finish`], but it is left to the caller to make the file last.
+    ///
+    /// # Errors
+    /// As [`ParquetWriter::finish`].
+    pub async fn finish_unsynced(mut self) -> Result<(u64, Unsynced)> {
         let ended = async {
             self.encoder.start(&self.gathered, &self.name)?;
             self.encode().await?;
@@ -173,7 +183,7 @@ impl ParquetWriter {
             self.upload.push(bytes).await
         };
         match ended.await {
-            Ok(()) => self.upload.finish().await,
+            Ok(()) => self.upload.finish_unsynced().await,
             Err(error) => {
                 self.upload.abort().await;
                 Err(error)
@@ -225,7 +235,18 @@ impl Encoder {
             leaves[descriptor.get_column_root_idx(leaf)] += 1;
         }
         let (options, columns) = (options.clone(), Vec::new());
-        Ok(Self { schema, options, descriptor, file: None, fields, leaves, columns, rows: 0, row_groups: 0, broken: false })
+        Ok(Self {
+            schema,
+            options,
+            descriptor,
+            file: None,
+            fields,
+            leaves,
+            columns,
+            rows: 0,
+            row_groups: 0,
+            broken: false,
+        })
     }
 
     /// Begins the file, unless it was: `whole` is all that it will hold, if that is known.
@@ -322,7 +343,8 @@ impl Encoder {
         }
         self.lend(name)?;
         let writers = std::mem::take(&mut self.columns).into_iter();
-        let jobs: Vec<(usize, ArrowColumnWriter)> = writers.map(|writer| (writer.memory_size(), writer)).collect();
+        let jobs: Vec<(usize, ArrowColumnWriter)> =
+            writers.map(|writer| (writer.get_estimated_total_bytes(), writer)).collect();
         let bytes = jobs.iter().map(|(bytes, _)| bytes).sum();
         let chunks = run_shared(jobs, bytes, name, ArrowColumnWriter::close).await?;
         self.append(chunks).map_err(|e| from_encoder(e, name))?;
