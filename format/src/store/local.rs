@@ -36,14 +36,16 @@ pub(super) fn create_behind(
     durability: Durability,
     first: &[PathBuf],
 ) -> Created {
-    let sync_first = || first.iter().try_for_each(|path| sync_contents(path, durability));
+    let named = |path: &PathBuf, error: std::io::Error| Error::from(error).with_object(path.display().to_string());
+    let sync_first =
+        || first.iter().try_for_each(|path| sync_contents(path, durability).map_err(|error| named(path, error)));
     let (prepared, synced) = thread::scope(|scope| {
         let beside = match first {
             [] => None,
             _ => thread::Builder::new().spawn_scoped(scope, sync_first).ok(),
         };
         let prepared = prepare(temporary, bytes, durability);
-        let cut_short = |_| Err(std::io::Error::other("a sync was cut short"));
+        let cut_short = |_| Err(Error::internal("a sync was cut short"));
         // Without another thread it is this one's to do.
         (prepared, beside.map_or_else(sync_first, |thread| thread.join().unwrap_or_else(cut_short)))
     });
@@ -52,7 +54,7 @@ pub(super) fn create_behind(
         (Err(error), _) => Created::No(error),
         (Ok(()), Err(error)) => {
             let _ = fs::remove_file(temporary);
-            Created::Unfounded(error.into())
+            Created::Unfounded(error)
         }
     }
 }
