@@ -122,8 +122,11 @@ impl Driver<'_> {
     }
 
     fn runners(&self) -> Vec<Runner> {
-        let asked =
-            |peer: &Peer| *peer == Peer::Lake || self.options.peers.is_empty() || self.options.peers.contains(peer);
+        let asked = |peer: &Peer| {
+            matches!(peer, Peer::Lake | Peer::LakeVolatile)
+                || self.options.peers.is_empty()
+                || self.options.peers.contains(peer)
+        };
         let own = self.workload.peers.iter().filter(|peer| asked(peer)).map(|peer| Runner::Own(*peer));
         let python = match (&self.options.python, self.workload.op, self.workload.place) {
             (Some(python), Op::PlanRead | Op::ScanRange | Op::Scan, Place::Table) => {

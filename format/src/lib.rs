@@ -29,5 +29,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use operation::{AppendOptions, CreateOptions, Input, OverwriteOptions, Profile, WriteOutcome, WriteReport};
 pub use scan::ScanRequest;
 pub use snapshot::{At, Snapshot};
-pub use store::{StoreOptions, TableRoot};
+pub use store::{Durability, StoreOptions, TableRoot};
 pub use table::Table;

@@ -140,6 +140,22 @@ impl Table {
         Ok(self.moved(outcome))
     }
 
+    /// Has the checkpoints that this handle's writes make due written beside the writes that follow, on another thread of
+    /// the runtime, instead of at the end of the write. For programs that write often and want each write to take as long
+    /// as the others. At most one is on its way: the write that makes the next one due waits for it.
+    ///
+    /// Call [`Table::settle`] before the runtime ends. A checkpoint that is cut short is not there, and the next one that
+    /// is due stands in for it; no version depends on it. A runtime of one thread writes checkpoints at once, as ever.
+    pub fn checkpoint_aside(&mut self) {
+        self.snapshot = Arc::new(self.snapshot.checkpointing_aside());
+    }
+
+    /// Waits for the checkpoint that is on its way, if there is one. One that fails is told to the log of the program, as
+    /// after any write.
+    pub async fn settle(&mut self) {
+        self.snapshot = Arc::new(self.snapshot.settled().await);
+    }
+
     fn moved(&mut self, outcome: WriteOutcome) -> WriteOutcome {
         let newest = match &outcome {
             WriteOutcome::Committed(_, committed) => &committed.snapshot,

@@ -8,7 +8,7 @@ use lake_format::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use lake_format::operation::Input;
 use lake_format::scan::ReadOptions;
 use lake_format::{
-    AppendOptions, At, ScanRequest, Snapshot, StoreOptions, SystemClock, Table, TableRoot, WriteOutcome,
+    AppendOptions, At, Durability, ScanRequest, Snapshot, StoreOptions, SystemClock, Table, TableRoot, WriteOutcome,
 };
 
 use super::{Job, Op, appends, runtime, small_batch, take_rows, wait_for_start};
@@ -17,18 +17,18 @@ use crate::measure::{Answer, Meter, Sample};
 use crate::tables::one_row;
 
 /// Does it.
-pub fn run(op: Op, job: &Job) -> Result<Sample> {
+pub fn run(op: Op, job: &Job, durability: Durability) -> Result<Sample> {
     let work = async {
         match op {
             Op::List => list(job).await,
             Op::Plan | Op::PlanRead => plan(job, op == Op::PlanRead).await,
             Op::History => history(job).await,
-            Op::Append => append(job).await,
+            Op::Append => append(job, durability).await,
             Op::Checkpoint => checkpoint(job).await,
-            Op::SmallAppends => small_appends(job).await,
+            Op::SmallAppends => small_appends(job, durability).await,
             Op::RaceWorker => {
                 wait_for_start()?;
-                small_appends(job).await
+                small_appends(job, durability).await
             }
             Op::Scan => scan(job, &ScanRequest::default()).await,
             Op::ScanRange => scan(job, &request(job)).await,
@@ -38,7 +38,12 @@ pub fn run(op: Op, job: &Job) -> Result<Sample> {
 }
 
 fn root(job: &Job) -> Result<TableRoot> {
-    Ok(TableRoot::open(&job.table.to_string_lossy(), &StoreOptions::default())?)
+    root_for(job, Durability::default())
+}
+
+fn root_for(job: &Job, durability: Durability) -> Result<TableRoot> {
+    let options = StoreOptions { durability: Some(durability), ..StoreOptions::default() };
+    Ok(TableRoot::open(&job.table.to_string_lossy(), &options)?)
 }
 
 async fn open(job: &Job) -> Result<Snapshot> {
@@ -108,9 +113,9 @@ fn version(outcome: WriteOutcome) -> Result<u64> {
     }
 }
 
-async fn append(job: &Job) -> Result<Sample> {
+async fn append(job: &Job, durability: Durability) -> Result<Sample> {
     let begin = Instant::now();
-    let mut table = Table::open(root(job)?, SystemClock::shared()).await?;
+    let mut table = Table::open(root_for(job, durability)?, SystemClock::shared()).await?;
     let opened = begin.elapsed();
     let batch = one_row()?;
     let meter = Meter::start();
@@ -127,8 +132,9 @@ async fn checkpoint(job: &Job) -> Result<Sample> {
     Ok(meter.stop(Answer { count: snapshot.version(), sum: 0 }))
 }
 
-async fn small_appends(job: &Job) -> Result<Sample> {
-    let mut table = Table::open(root(job)?, SystemClock::shared()).await?;
+async fn small_appends(job: &Job, durability: Durability) -> Result<Sample> {
+    let mut table = Table::open(root_for(job, durability)?, SystemClock::shared()).await?;
+    table.checkpoint_aside();
     let batches = (0..job.times).map(|i| small_batch(job.worker, i)).collect::<Result<Vec<_>>>()?;
     let (mut seconds, mut failed) = (Vec::new(), 0);
     let meter = Meter::start();
@@ -147,6 +153,8 @@ async fn small_appends(job: &Job) -> Result<Sample> {
         }
         seconds.push(begin.elapsed().as_secs_f64());
     }
+    // The checkpoint on its way is part of the work.
+    table.settle().await;
     Ok(appends(meter, seconds, failed))
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use clap::ValueEnum;
+use lake_format::Durability;
 
 use crate::Result;
 use crate::measure::{Answer, Meter, Sample, quantile};
@@ -22,6 +23,8 @@ use crate::tables::row_batch;
 pub enum Peer {
     /// Ours.
     Lake,
+    /// Ours, told not to wait for the disk.
+    LakeVolatile,
     /// delta_kernel with its default engine.
     Kernel,
     /// The same, listing without the transforms of rows and without statistics.
@@ -90,7 +93,8 @@ impl Job {
 /// Does it.
 pub fn run(peer: Peer, op: Op, job: &Job) -> Result<Sample> {
     match peer {
-        Peer::Lake => lake::run(op, job),
+        Peer::Lake => lake::run(op, job, Durability::Full),
+        Peer::LakeVolatile => lake::run(op, job, Durability::None),
         Peer::Kernel | Peer::KernelBare => kernel::run(op, job, peer == Peer::KernelBare),
         Peer::Deltalake | Peer::DeltalakeBlind => deltalake::run(op, job, peer == Peer::DeltalakeBlind),
         Peer::Datafusion => bare::scan(op, job),

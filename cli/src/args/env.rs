@@ -15,6 +15,8 @@ pub enum Env {
     Memory,
     /// Directory for what does not fit into memory.
     SpillDir,
+    /// What local files are to outlive.
+    Durability,
     /// Directory of the servers that this machine runs.
     Home,
     /// Program that `lake local` starts.
@@ -31,6 +33,7 @@ const TABLE: &[(Env, &str, &str)] = &[
     (Env::Token, "LAKE_TOKEN", "Token for the catalog server"),
     (Env::Memory, "LAKE_MEMORY", "Memory that one command may use, as 2GiB"),
     (Env::SpillDir, "LAKE_SPILL_DIR", "Directory for what does not fit into memory"),
+    (Env::Durability, "LAKE_DURABILITY", "What files written to a local disk outlive: full or none"),
     (Env::Home, "LAKE_HOME", "Where `lake serve` and `lake local` keep their state"),
     (Env::Minio, "LAKE_MINIO", "The program `minio`, for `lake local up`, where it is not on the path"),
     (Env::Log, "LAKE_LOG", "What is logged to standard error, as info or lake_format=debug"),

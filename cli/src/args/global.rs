@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use lake_format::Durability;
 
 use super::env::Env;
-use super::value::parse_size;
+use super::value::{parse_durability, parse_size};
 
 /// How results are written to standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -115,6 +116,11 @@ pub struct Global {
     /// Send unsigned requests to the store, as to a public bucket
     #[arg(long, global = true, conflicts_with = "access_key_id")]
     pub anonymous: bool,
+
+    /// What files written to a local disk outlive: full (a power cut, too) or none (the end of the process only; after a
+    /// crash of the system acknowledged versions may be lost and the table unreadable) [default: full]
+    #[arg(long, global = true, value_name = "HOW", value_parser = parse_durability, env = Env::Durability.name(), hide_env = true)]
+    pub durability: Option<Durability>,
 
     /// Memory that the command may use, as 2GiB [default: a quarter of the machine]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size, env = Env::Memory.name(), hide_env = true)]

@@ -1,6 +1,6 @@
 //! How values of flags are read: sizes, durations, versions, assignments.
 
-use lake_format::{At, Error};
+use lake_format::{At, Durability, Error};
 use lake_query::parse_time;
 
 const SECOND_MS: i64 = 1_000;
@@ -38,6 +38,14 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     };
     let bytes = whole.checked_mul(unit).and_then(|bytes| bytes.checked_add(part_bytes)).ok_or_else(problem)?;
     if bytes == 0 { Err(problem()) } else { Ok(bytes) }
+}
+
+/// `full` or `none`.
+///
+/// # Errors
+/// Text for the user.
+pub fn parse_durability(text: &str) -> Result<Durability, String> {
+    Durability::parse(text).map_err(|error| error.message().to_owned())
 }
 
 /// Milliseconds, as `7 days`, `168h`, `1h 30m`, `0s`.

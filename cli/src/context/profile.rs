@@ -70,6 +70,7 @@ impl Profile {
             path_style: self.path_style,
             anonymous: self.anonymous,
             allow_http: self.allow_http,
+            durability: None,
         }
     }
 }

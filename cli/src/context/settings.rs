@@ -104,6 +104,7 @@ fn flags(global: &Global) -> Result<StoreOptions> {
         secret_access_key: secret,
         path_style: global.path_style,
         anonymous: global.anonymous,
+        durability: global.durability,
         ..StoreOptions::default()
     })
 }

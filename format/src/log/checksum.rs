@@ -72,12 +72,12 @@ pub async fn read_checksum(root: &TableRoot, object: &ObjectInfo) -> Option<Chec
     sound.then_some(checksum)
 }
 
-/// Writes the checksum of `version`.
+/// Writes the checksum of `version`. It is not synced: after a crash the log tells the same.
 ///
 /// # Errors
 /// The store's own. The version is what it is without it.
 pub async fn write_checksum(root: &TableRoot, version: u64, checksum: &Checksum) -> Result<()> {
     let text =
         serde_json::to_vec(checksum).map_err(|e| Error::internal("a checksum can't be written").with_source(e))?;
-    root.put(&root.child(&checksum_name(version))?, Bytes::from(text)).await
+    root.put_aid(&root.child(&checksum_name(version))?, Bytes::from(text)).await
 }

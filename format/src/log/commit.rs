@@ -15,7 +15,7 @@ use crate::action::Action;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::replay::Home;
-use crate::store::{PutAnswer, TableRoot, no_answer, put_if_absent, within_patience};
+use crate::store::{PutAnswer, TableRoot, Unsynced, no_answer, put_behind, within_patience};
 
 /// Puts of the same bytes before the outcome is called unknown.
 const ATTEMPTS: u32 = 5;
@@ -130,18 +130,20 @@ pub async fn read_parts(root: &TableRoot, path: &Path, version: u64, files: File
 
 /// Makes `body` its version with put-if-absent, and settles every doubtful answer by reading the version back
 /// (COM-1 to COM-4). Absence settles nothing: a put that timed out may land later, so the same bytes are put again.
-pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock) -> Settled {
+///
+/// What the commit stands on is synced before it is there: `files` (COM-7).
+pub async fn write_commit(root: &TableRoot, body: &CommitBody, clock: &dyn Clock, files: Unsynced) -> Settled {
     let path = match root.child(&commit_name(body.version)) {
         Ok(path) => path,
         Err(error) => return Settled::Rejected(error),
     };
-    let mut doubt = None;
+    let (mut doubt, mut files) = (None, files);
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             let pause_ms = FIRST_PAUSE_MS << attempt;
             clock.sleep(Duration::from_millis(pause_ms / 2 + clock.below(pause_ms))).await;
         }
-        match put_if_absent(root, &path, body.bytes.clone(), clock).await {
+        match put_behind(root, &path, body.bytes.clone(), clock, std::mem::take(&mut files)).await {
             PutAnswer::Created => return Settled::Landed,
             // A refusal is certain only while no earlier attempt is in doubt.
             PutAnswer::Refused(error) if doubt.is_none() => return Settled::Rejected(error),

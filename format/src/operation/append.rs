@@ -8,8 +8,8 @@ use serde_json::json;
 use super::create::needs;
 use super::sequence::{self, AppTxn};
 use super::{
-    Input, WriteOutcome, add_actions, check_judged, commit_written, context_on, counted, mapped, with_schema,
-    write_files,
+    Input, WriteOutcome, add_actions, check_judged, commit_unsynced, context_on, counted, mapped, with_schema,
+    write_unsynced,
 };
 use crate::action::Action;
 use crate::conflict::Reads;
@@ -54,7 +54,7 @@ pub async fn append(
     let schema = merged.as_ref().unwrap_or(snapshot.schema());
     let mut context = context_on(snapshot, schema);
     context.evaluator.clone_from(&options.evaluator);
-    let written = write_files(context, input).await?;
+    let (written, unsynced) = write_unsynced(context, input).await?;
     let operation = Operation::new("WRITE")
         .with("mode", "Append")
         .with("partitionBy", json!(snapshot.partition_columns()).to_string());
@@ -66,7 +66,8 @@ pub async fn append(
     actions.extend(sequence::mark(options.txn.as_ref(), started_ms));
     actions.extend(add_actions(&written));
     let staged = Staged { operation, actions, reads: Reads::Nothing };
-    commit_written(Base::On(Arc::clone(snapshot)), staged, committer, &written, started_ms, options.txn.as_ref()).await
+    let (base, files) = (Base::On(Arc::clone(snapshot)), (&written, unsynced));
+    commit_unsynced(base, staged, committer, files, started_ms, options.txn.as_ref()).await
 }
 
 /// The table's schema with the input's new columns, when there are any and they are asked for.

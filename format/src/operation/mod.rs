@@ -42,9 +42,9 @@ use crate::protocol::TableProperties;
 use crate::schema::mapping::{self, MAX_ID_PROPERTY};
 use crate::schema::{MappingMode, StructType};
 use crate::snapshot::Snapshot;
-use crate::store::TableRoot;
+use crate::store::{TableRoot, Unsynced};
 use crate::transaction::{
-    Base, Committed, Committer, Operation, Outcome, Staged, Unresolved, check_deadline, transact,
+    Base, Committed, Committer, Operation, Outcome, Staged, Unresolved, check_deadline, transact_behind,
 };
 use crate::write::{DataWriter, WriteContext, Written};
 
@@ -157,7 +157,16 @@ fn check_judged(snapshot: &Snapshot, evaluator: Option<&EvaluatorRef>) -> Result
 }
 
 /// Writes all of `input` as data files. After an error the files are gone again.
-async fn write_files(mut context: WriteContext, mut input: Input) -> Result<Written> {
+async fn write_files(context: WriteContext, input: Input) -> Result<Written> {
+    taken(context, input).await?.finish().await
+}
+
+/// As [`write_files`], but the newest files are still to be synced: along with the commit.
+async fn write_unsynced(context: WriteContext, input: Input) -> Result<(Written, Unsynced)> {
+    taken(context, input).await?.finish_unsynced().await
+}
+
+async fn taken(mut context: WriteContext, mut input: Input) -> Result<DataWriter> {
     context.max_buffered_bytes = input.memory_bytes.unwrap_or(context.max_buffered_bytes);
     let mut writer = DataWriter::new(context)?;
     while let Some(batch) = input.batches.next().await {
@@ -170,7 +179,7 @@ async fn write_files(mut context: WriteContext, mut input: Input) -> Result<Writ
             return Err(error);
         }
     }
-    writer.finish().await
+    Ok(writer)
 }
 
 /// Commits a write whose files are there. After a certain rejection the files are gone again (COM-4); when it was
@@ -183,6 +192,18 @@ async fn commit_written(
     started_ms: i64,
     txn: Option<&AppTxn>,
 ) -> Result<WriteOutcome> {
+    commit_unsynced(base, staged, committer, (written, Unsynced::default()), started_ms, txn).await
+}
+
+/// As [`commit_written`], where some of the files are still to be synced.
+async fn commit_unsynced(
+    base: Base,
+    staged: Staged,
+    committer: &dyn Committer,
+    (written, unsynced): (&Written, Unsynced),
+    started_ms: i64,
+    txn: Option<&AppTxn>,
+) -> Result<WriteOutcome> {
     let removed = staged.actions.iter().filter(|action| matches!(action, Action::Remove(_))).count() as u64;
     let (root, snapshot, in_time) = match &base {
         Base::New(root, _) => (root.clone(), None, Ok(())),
@@ -191,7 +212,7 @@ async fn commit_written(
         }
     };
     let committed = match in_time {
-        Ok(()) => transact(base, staged, committer).await,
+        Ok(()) => transact_behind(base, staged, committer, unsynced).await,
         Err(error) => Err(error),
     };
     let error = match committed {

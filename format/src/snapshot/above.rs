@@ -49,6 +49,12 @@ pub(super) enum Newer {
 }
 
 impl Piece {
+    /// What a commit says of files.
+    pub(super) fn of(actions: Vec<Action>) -> Self {
+        let of_file = |action: &Action| matches!(action, Action::Add(_) | Action::Remove(_));
+        Self::Actions(Arc::new(actions.into_iter().filter(of_file).collect()))
+    }
+
     fn bytes_to_read(&self) -> u64 {
         match self {
             Self::Listed(_, object) => object.size_bytes,
@@ -81,12 +87,16 @@ impl Above {
 
     /// With one more commit. What was put together stays so.
     pub(super) fn pushed(&self, actions: Vec<Action>) -> Self {
+        self.with(Piece::of(actions))
+    }
+
+    /// As [`Above::pushed`].
+    pub(super) fn with(&self, piece: Piece) -> Self {
         let (under, mut commits) = match self.tail.get() {
             Some(tail) => (Some(Arc::clone(tail)), Vec::new()),
             None => (self.under.clone(), self.commits.clone()),
         };
-        let of_file = |action: &Action| matches!(action, Action::Add(_) | Action::Remove(_));
-        commits.push(Piece::Actions(Arc::new(actions.into_iter().filter(of_file).collect())));
+        commits.push(piece);
         Self { under, commits, tail: OnceCell::new() }
     }
 

@@ -146,7 +146,7 @@ impl Snapshot {
             // Log clean-up may have taken the next commit: the newest version is then found anew.
             Err(error) if is_damage(&error) => {
                 let newest = Self::load(self.root.clone(), At::Latest, Arc::clone(&self.clock)).await?;
-                return Ok(Arc::new(newest));
+                return Ok(Arc::new(Self { checkpoints_aside: self.checkpoints_aside, ..newest }));
             }
             winners => winners?,
         };
@@ -229,14 +229,23 @@ impl Known {
 /// The totals after one more commit; `None` where it can't be told without the list of files: an `add` may speak of a
 /// file that is live already, and a `remove` may leave out the size.
 pub(super) fn after_commit(totals: Totals, actions: &[Action], files: FileTally) -> Option<Totals> {
+    if counts(actions) { with_tally(totals, files) } else { None }
+}
+
+/// Whether every `add` and `remove` of a commit is one of a file that comes or goes.
+pub(super) fn counts(actions: &[Action]) -> bool {
     let info = actions.iter().find_map(|action| match action {
         Action::CommitInfo(info) => Some(info),
         _ => None,
-    })?;
-    let ours = info.engine_info.as_ref().is_some_and(|engine| engine.starts_with("Lake/"));
-    if !ours && info.is_blind_append != Some(true) {
-        return None;
-    }
+    });
+    info.is_some_and(|info| {
+        let ours = info.engine_info.as_ref().is_some_and(|engine| engine.starts_with("Lake/"));
+        ours || info.is_blind_append == Some(true)
+    })
+}
+
+/// The totals after these files came and went; `None` where it can't be told.
+pub(super) fn with_tally(totals: Totals, files: FileTally) -> Option<Totals> {
     Some(Totals {
         num_files: totals.num_files.checked_add(files.added)?.checked_sub(files.removed)?,
         size_bytes: totals.size_bytes.checked_add(files.added_bytes?)?.checked_sub(files.removed_bytes?)?,

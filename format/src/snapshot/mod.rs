@@ -1,6 +1,7 @@
 //! The table at one version: immutable, complete, ready to be scanned or written to.
 
 mod above;
+mod aside;
 mod base;
 mod build;
 mod cleanup;
@@ -19,7 +20,8 @@ pub(crate) use files::listed_twice;
 pub use files::{Files, FilesTotal};
 pub use history::{HistoryEntry, history};
 
-use above::Above;
+use above::{Above, Piece};
+use aside::Aside;
 use base::Base;
 
 use crate::action::columnar::{AddLayout, StatsColumn, StatsShape};
@@ -39,8 +41,8 @@ use crate::schema::mapping::physical_name;
 use crate::schema::{DataType, MappingMode, StructType, parse_schema};
 use crate::store::TableRoot;
 
-/// Checkpoints of fewer files are not compressed.
-const FEW_FILES: u64 = 64;
+/// Checkpoints of fewer files are not compressed: they take up to half a megabyte.
+const FEW_FILES: u64 = 1024;
 
 /// Which version of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,11 @@ pub struct Snapshot {
     above: Arc<Above>,
     totals: Option<Totals>,
     files: OnceCell<Arc<Files>>,
+    /// When log clean-up last found nothing to do.
+    cleaned: Option<cleanup::Cleaned>,
+    /// Whether checkpoints are written beside what is done next, and the one that is.
+    checkpoints_aside: bool,
+    aside: Option<Aside>,
 }
 
 /// What a snapshot is made of.
@@ -112,6 +119,9 @@ impl Snapshot {
             above: Arc::new(above),
             totals,
             files: OnceCell::new(),
+            cleaned: None,
+            checkpoints_aside: false,
+            aside: None,
         })
     }
 
@@ -234,16 +244,21 @@ impl Snapshot {
         };
         let keeping = if redefines { time::timekeeping_of(&header) } else { self.timekeeping() };
         let timestamp_ms = keeping.time_of(version, &actions, modified_ms, Some(self.timestamp_ms));
-        let totals = self.totals.and_then(|totals| build::after_commit(totals, &actions, FileTally::of(&actions)));
-        let above = self.above.pushed(actions);
+        let before = self.rested();
+        let tally = build::counts(&actions).then(|| FileTally::of(&actions));
+        let totals = before.totals.zip(tally).and_then(|(totals, tally)| build::with_tally(totals, tally));
+        let piece = Piece::of(actions);
+        let aside = before.aside.as_ref().map(|aside| aside.pushed(&piece, tally));
+        let above = before.above.with(piece);
         if !redefines {
             // What the table is was interpreted before.
             let (above, files) = (Arc::new(above), OnceCell::new());
-            return Ok(Self { version, timestamp_ms, header, above, totals, files, ..self.clone() });
+            return Ok(Self { version, timestamp_ms, header, above, totals, files, aside, ..before });
         }
         let header = Arc::unwrap_or_clone(header);
-        let parts = Parts { version, timestamp_ms, header, base: Arc::clone(&self.base), above, totals };
-        Self::new(self.root.clone(), Arc::clone(&self.clock), parts)
+        let parts = Parts { version, timestamp_ms, header, base: before.base, above, totals };
+        let redefined = Self::new(self.root.clone(), Arc::clone(&self.clock), parts)?;
+        Ok(Self { checkpoints_aside: self.checkpoints_aside, aside, cleaned: before.cleaned, ..redefined })
     }
 
     /// Writes the checkpoint of this version and moves the hint. The answer is this version, standing on it.
@@ -281,7 +296,7 @@ impl Snapshot {
         let written = self.with_repair(write).await?;
         let base = Base::checkpoint(self.root.clone(), self.version, written.parts, None);
         let (base, above) = (Arc::new(base), Arc::default());
-        Ok(Self { base, above, totals: Some(written.totals), files: OnceCell::new(), ..self.clone() })
+        Ok(Self { base, above, totals: Some(written.totals), files: OnceCell::new(), aside: None, ..self.clone() })
     }
 
     /// How this version's checkpoint holds its files (CHK-5).

@@ -225,3 +225,4 @@ async fn history_is_newest_first_and_bounded() {
 mod cost;
 mod forms;
 mod layouts;
+mod trips;

@@ -29,7 +29,8 @@ impl TableRoot {
             }
             return self.store().copy(from, to).await.map_err(|e| named(e.into()));
         };
-        tokio::task::spawn_blocking(move || local::copy_file(&source, &target))
+        let durability = self.durability();
+        tokio::task::spawn_blocking(move || local::copy_file(&source, &target, durability))
             .await
             .map_err(|e| Error::internal("a copy was cut short").with_source(e))?
             .map_err(|e| named(e.into()))?;

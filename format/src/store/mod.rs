@@ -2,18 +2,20 @@
 
 mod copy;
 mod deletion_vectors;
-mod local;
+pub(crate) mod local;
 mod options;
 pub mod parquet;
+mod place;
 mod probe;
 mod put;
 mod remote;
 mod root;
 
 pub use deletion_vectors::{read_deletion_vector, write_deletion_vectors};
-pub use options::{Secret, StoreOptions};
+pub use options::{Durability, Secret, StoreOptions};
+pub use place::Unsynced;
 pub use probe::{Check, Probe, ProbeSize, Race, probe, race};
-pub use put::{PutAnswer, no_answer, put_if_absent, within_patience};
+pub use put::{PutAnswer, no_answer, put_behind, put_if_absent, within_patience};
 pub use root::{ObjectInfo, TableRoot};
 
 use std::sync::LazyLock;

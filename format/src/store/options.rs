@@ -1,4 +1,4 @@
-//! How to reach an S3-compatible store: endpoint, region, keys.
+//! How to reach an S3-compatible store: endpoint, region, keys. And what local files are to outlive.
 
 use std::fmt;
 
@@ -26,6 +26,34 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What the files that are written to a local disk outlive once a write was acknowledged. Of a remote store that is the
+/// store's own promise, and this changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, of the system, and of the power supply (COM-7): data file, commit and the directories of
+    /// both are synced before the write is acknowledged.
+    #[default]
+    Full,
+    /// The end of the process only: nothing is synced. After a crash of the system or a power cut the newest versions may
+    /// be gone, though they were acknowledged, and the files of one may be empty or cut short, which makes the table
+    /// unreadable until these are removed by hand. For data that can be made again.
+    None,
+}
+
+impl Durability {
+    /// `full` or `none`.
+    ///
+    /// # Errors
+    /// `Invalid` for another word.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "full" => Ok(Self::Full),
+            "none" => Ok(Self::None),
+            _ => Err(Error::invalid(format!("a durability is `full` or `none`, not {text:?}"))),
+        }
+    }
+}
+
 /// Settings of the store. What is `None` is left to the store's own default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -45,13 +73,18 @@ pub struct StoreOptions {
     pub anonymous: bool,
     /// Plain HTTP to addresses other than loopback.
     pub allow_http: bool,
+    /// What files on a local disk outlive; everything when absent.
+    pub durability: Option<Durability>,
 }
 
+/// The variable that says what local files are to outlive.
+const DURABILITY: &str = "LAKE_DURABILITY";
+
 impl StoreOptions {
-    /// Settings from environment-like variables: `LAKE_S3_*` first, then `AWS_*`.
+    /// Settings from environment-like variables: `LAKE_S3_*` first, then `AWS_*`; `LAKE_DURABILITY`.
     ///
     /// # Errors
-    /// `Invalid` when a boolean variable is neither true nor false.
+    /// `Invalid` when a boolean variable is neither true nor false, or the durability neither full nor none.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let first = |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()));
         let flag = |name: &str| match lookup(name).as_deref().map(str::to_ascii_lowercase).as_deref() {
@@ -60,7 +93,9 @@ impl StoreOptions {
             Some("0" | "false" | "no" | "off") => Ok(Some(false)),
             Some(_) => Err(Error::invalid("expected true or false").with_object(name)),
         };
+        let durability = first(&[DURABILITY]).map(|text| Durability::parse(&text));
         Ok(Self {
+            durability: durability.transpose().map_err(|e| e.with_object(DURABILITY))?,
             endpoint: first(&["LAKE_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
             region: first(&["LAKE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"]),
             access_key_id: first(&["LAKE_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"]),
@@ -90,6 +125,7 @@ impl StoreOptions {
             path_style: self.path_style.or(other.path_style),
             anonymous: self.anonymous || other.anonymous,
             allow_http: self.allow_http || other.allow_http,
+            durability: self.durability.or(other.durability),
         }
     }
 }
@@ -123,5 +159,16 @@ mod tests {
         let error = StoreOptions::from_lookup(|name| (name == "LAKE_S3_ANONYMOUS").then(|| "maybe".into()))
             .expect_err("neither true nor false");
         assert_eq!(error.object(), Some("LAKE_S3_ANONYMOUS"));
+    }
+
+    #[test]
+    fn everything_lasts_unless_it_is_said_otherwise() {
+        let of = |text: &'static str| StoreOptions::from_lookup(move |name| (name == DURABILITY).then(|| text.into()));
+        assert_eq!(Durability::default(), Durability::Full, "COM-7, STO-3");
+        assert_eq!(of("").expect("unset").durability, None);
+        assert_eq!(of("None").expect("none").durability, Some(Durability::None));
+        assert_eq!(of("off").expect_err("another word").object(), Some(DURABILITY));
+        let (flag, env) = (of("full").expect("full"), of("none").expect("none"));
+        assert_eq!(flag.or(env).durability, Some(Durability::Full), "the first that says something");
     }
 }

@@ -1,5 +1,6 @@
 //! Put-if-absent: the one place where a version of a table comes into being.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use bytes::Bytes;
 use futures::future::{Either, select};
 use object_store::{PutMode, PutOptions, path::Path};
 
-use super::TableRoot;
-use super::local::{Created, create_durable};
+use super::local::{self, Created};
+use super::place::{Unsynced, on_disk};
+use super::{Durability, TableRoot};
 use crate::clock::Clock;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// What is known after one put-if-absent.
 #[derive(Debug)]
@@ -28,20 +30,29 @@ pub enum PutAnswer {
 /// Creates `path` with `bytes` unless it exists. One request: the client's own retries are off, because a
 /// resend that meets our own object would be taken for another writer's.
 pub async fn put_if_absent(root: &TableRoot, path: &Path, bytes: Bytes, clock: &dyn Clock) -> PutAnswer {
+    put_behind(root, path, bytes, clock, Unsynced::default()).await
+}
+
+/// As [`put_if_absent`], and `files` are synced before the object has its name: at the same time as its bytes, since one
+/// turn of the disk can serve them all. `Refused` when one can't be.
+pub async fn put_behind(root: &TableRoot, path: &Path, bytes: Bytes, clock: &dyn Clock, files: Unsynced) -> PutAnswer {
     if let Some(target) = root.local_file(path) {
         let temporary = target.with_file_name(format!(
             ".{}.{}.tmp",
             target.file_name().unwrap_or_default().to_string_lossy(),
             clock.new_id().simple()
         ));
-        let written = tokio::task::spawn_blocking(move || create_durable(&target, &temporary, &bytes)).await;
-        return match written {
+        return match create_behind(root.durability(), target, temporary, bytes, files).await {
             Ok(Created::Yes) => PutAnswer::Created,
             Ok(Created::Taken) => PutAnswer::Exists,
             Ok(Created::No(error)) => PutAnswer::Refused(Error::from(error).with_object(root.name_of(path))),
             Ok(Created::Unsynced(error)) => PutAnswer::Unsettled(error.into()),
-            Err(error) => PutAnswer::Unsettled(Error::internal("a local write was cut short").with_source(error)),
+            Ok(Created::Unfounded(error)) => PutAnswer::Refused(error),
+            Err(error) => PutAnswer::Unsettled(error),
         };
+    }
+    if let Err(error) = files.sync().await {
+        return PutAnswer::Refused(error);
     }
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     match within_patience(clock, root.commit_store().put_opts(path, bytes.into(), options)).await {
@@ -49,6 +60,28 @@ pub async fn put_if_absent(root: &TableRoot, path: &Path, bytes: Bytes, clock: &
         Some(Err(error)) => classify(error),
         None => PutAnswer::Unsettled(no_answer().with_object(root.name_of(path))),
     }
+}
+
+async fn create_behind(
+    durability: Durability,
+    target: PathBuf,
+    temporary: PathBuf,
+    bytes: Bytes,
+    files: Unsynced,
+) -> Result<Created> {
+    let mut first = Vec::new();
+    match files.few() {
+        Ok(few) => first = few,
+        // Many are synced many at a time.
+        Err(many) => {
+            if let Err(error) = many.sync().await {
+                return Ok(Created::Unfounded(error));
+            }
+        }
+    }
+    let size = bytes.len();
+    let create = move || local::create_behind(&target, &temporary, &bytes, durability, &first);
+    on_disk(durability, size, create).await
 }
 
 /// Longer than the time-outs of the clients that have one. A request that is given up may still have its effect later.

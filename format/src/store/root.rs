@@ -8,10 +8,10 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use super::options::StoreOptions;
+use super::options::{Durability, StoreOptions};
 use super::parquet::FooterCache;
 use super::{local, remote};
 use crate::action::partition_value::decode_path;
@@ -27,6 +27,7 @@ pub struct TableRoot {
     url: Url,
     local: bool,
     footers: Arc<FooterCache>,
+    durability: Durability,
 }
 
 /// One object under a table's root.
@@ -67,11 +68,11 @@ impl TableRoot {
         }
         let location = trimmed;
         match location.split_once("://") {
-            None => Self::open_local(PathBuf::from(location)),
+            None => Self::open_local(PathBuf::from(location), options),
             Some(("file", _)) => {
                 let url = Url::parse(location).map_err(|e| invalid_location(location, e))?;
                 let path = url.to_file_path().map_err(|()| Error::invalid("not a local path").with_object(location))?;
-                Self::open_local(path)
+                Self::open_local(path, options)
             }
             Some((scheme, _)) if !remote::SCHEMES.contains(&scheme) => {
                 Err(Error::unsupported(format!("no store for the scheme {scheme:?}"))
@@ -102,7 +103,8 @@ impl TableRoot {
         }
         let prefix = Path::from_url_path(url.path()).map_err(|e| invalid_location(location, e))?;
         let (store, commit_store) = remote::clients(&url, options).map_err(|e| e.with_object(location))?;
-        Ok(Self { store, commit_store, prefix, url, local: false, footers: Arc::default() })
+        let durability = Durability::Full;
+        Ok(Self { store, commit_store, prefix, url, local: false, footers: Arc::default(), durability })
     }
 
     /// A file of this machine that is no table's: the folder that it is in, and the object itself.
@@ -119,14 +121,8 @@ impl TableRoot {
             Path::parse(text.trim_start_matches('/')).map_err(|e| invalid_location(text, e))
         };
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
-        let root = Self {
-            commit_store: Arc::clone(&store),
-            store,
-            prefix: key(folder)?,
-            url,
-            local: true,
-            footers: Arc::default(),
-        };
+        let (commit_store, prefix, durability) = (Arc::clone(&store), key(folder)?, Durability::Full);
+        let root = Self { commit_store, store, prefix, url, local: true, footers: Arc::default(), durability };
         Ok((root, key(&full)?))
     }
 
@@ -135,7 +131,12 @@ impl TableRoot {
         self.local
     }
 
-    fn open_local(path: PathBuf) -> Result<Self> {
+    /// What local files are to outlive.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn open_local(path: PathBuf, options: &StoreOptions) -> Result<Self> {
         let path = std::path::absolute(&path)?;
         // The deepest directory that exists decides what links and dots mean.
         let mut existing = path.as_path();
@@ -164,12 +165,15 @@ impl TableRoot {
             return Err(Error::invalid("a table needs a path other than the root or one in UTF-8"));
         }
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
-        Ok(Self { commit_store: Arc::clone(&store), store, prefix, url, local: true, footers: Arc::default() })
+        let durability = options.durability.unwrap_or_default();
+        let commit_store = Arc::clone(&store);
+        Ok(Self { commit_store, store, prefix, url, local: true, footers: Arc::default(), durability })
     }
 
     /// A root on any store: in memory, or a test's own. Commits are not synced to disk.
     pub fn with_store(store: Arc<dyn ObjectStore>, prefix: Path, url: Url) -> Self {
-        Self { commit_store: Arc::clone(&store), store, prefix, url, local: false, footers: Arc::default() }
+        let (commit_store, durability) = (Arc::clone(&store), Durability::Full);
+        Self { commit_store, store, prefix, url, local: false, footers: Arc::default(), durability }
     }
 
     /// A fresh root in memory, for tests.
@@ -324,22 +328,6 @@ impl TableRoot {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(Error::from(error).with_object(self.name_of(path))),
         }
-    }
-
-    /// Writes an object, over what is there, and makes it last.
-    pub async fn put(&self, path: &Path, bytes: Bytes) -> Result<()> {
-        let named = |e: Error| e.with_object(self.name_of(path));
-        self.store.put(path, PutPayload::from_bytes(bytes)).await.map_err(|e| named(e.into()))?;
-        self.make_durable(path).await.map_err(named)
-    }
-
-    /// Makes an object that was just written outlive a crash. A remote store has done so already.
-    pub async fn make_durable(&self, path: &Path) -> Result<()> {
-        let Some(file) = self.local_file(path) else { return Ok(()) };
-        tokio::task::spawn_blocking(move || local::sync_file(&file))
-            .await
-            .map_err(|e| Error::internal("a sync was cut short").with_source(e))?
-            .map_err(|e| Error::from(e).with_object(self.name_of(path)))
     }
 
     /// Removes an object; one that is not there is fine.

@@ -17,24 +17,17 @@ pub(super) async fn follow_up(snapshot: Arc<Snapshot>, txn_id: Uuid, in_commit_m
     if !due {
         return snapshot;
     }
+    if let Some(begun) = snapshot.begin_checkpoint().await {
+        return Arc::new(begun);
+    }
     match snapshot.write_checkpoint().await {
-        Ok(standing) => {
-            clean_log(&standing).await;
+        Ok(mut standing) => {
+            standing.clean_log_told().await;
             Arc::new(standing)
         }
         Err(error) => {
             tracing::warn!(table, version, %error, "no checkpoint after this commit");
             snapshot
         }
-    }
-}
-
-/// Deletes the files of the log that nobody needs any more.
-async fn clean_log(snapshot: &Snapshot) {
-    let (table, version) = (snapshot.root().display(), snapshot.version());
-    match snapshot.clean_log().await {
-        Ok(done) if done.deleted > 0 => tracing::info!(table, deleted = done.deleted, "old log files are gone"),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(table, version, %error, "no log clean-up after this commit"),
     }
 }

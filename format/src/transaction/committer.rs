@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::log::{CommitBody, Settled, write_commit};
-use crate::store::TableRoot;
+use crate::store::{TableRoot, Unsynced};
 
 /// What one attempt at one version came to.
 #[derive(Debug)]
@@ -30,6 +30,20 @@ pub enum CommitAnswer {
 pub trait Committer: Debug + Send + Sync {
     /// One attempt.
     async fn try_commit(&self, root: &TableRoot, body: &CommitBody, clock: &dyn Clock) -> CommitAnswer;
+
+    /// As [`Committer::try_commit`], of a commit that names `files`: they are synced before anybody can see it (COM-7).
+    async fn try_commit_behind(
+        &self,
+        root: &TableRoot,
+        body: &CommitBody,
+        clock: &dyn Clock,
+        files: Unsynced,
+    ) -> CommitAnswer {
+        match files.sync().await {
+            Ok(()) => self.try_commit(root, body, clock).await,
+            Err(error) => CommitAnswer::Refused(error),
+        }
+    }
 }
 
 /// Commits by creating `<version>.json` in the log, if absent.
@@ -39,7 +53,17 @@ pub struct LogCommitter;
 #[async_trait]
 impl Committer for LogCommitter {
     async fn try_commit(&self, root: &TableRoot, body: &CommitBody, clock: &dyn Clock) -> CommitAnswer {
-        match write_commit(root, body, clock).await {
+        self.try_commit_behind(root, body, clock, Unsynced::default()).await
+    }
+
+    async fn try_commit_behind(
+        &self,
+        root: &TableRoot,
+        body: &CommitBody,
+        clock: &dyn Clock,
+        files: Unsynced,
+    ) -> CommitAnswer {
+        match write_commit(root, body, clock, files).await {
             Settled::Landed => CommitAnswer::Landed,
             Settled::Lost => CommitAnswer::Taken,
             Settled::Rejected(error) => CommitAnswer::Refused(error),

@@ -18,7 +18,7 @@ use crate::log::{CommitRecord, commit_name, in_commit_ms};
 use crate::planted::{Defect, planted};
 use crate::protocol::{TableProperties, is_supported};
 use crate::snapshot::Snapshot;
-use crate::store::TableRoot;
+use crate::store::{TableRoot, Unsynced};
 
 /// Versions tried before giving up. With jitter, a hundred writers stay well below it.
 const MAX_ATTEMPTS: u32 = 500;
@@ -44,11 +44,24 @@ pub enum Base {
 /// refuses with. After an error nothing of the commit is, or will be, in the table. When that can't be said, the
 /// answer is [`Outcome::Unknown`].
 pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> Result<Outcome> {
+    transact_behind(base, staged, committer, Unsynced::default()).await
+}
+
+/// As [`transact`], of a commit that names `files`: they are synced before anybody can see it (COM-7).
+///
+/// # Errors
+/// As [`transact`], and what the system says to the syncs.
+pub async fn transact_behind(
+    base: Base,
+    staged: Staged,
+    committer: &dyn Committer,
+    files: Unsynced,
+) -> Result<Outcome> {
     let (root, clock, mut head) = match base {
         Base::New(root, clock) => (root, clock, None),
         Base::On(snapshot) => (snapshot.root().clone(), Arc::clone(snapshot.clock()), Some(snapshot)),
     };
-    let mut staged = staged;
+    let (mut staged, mut files) = (staged, files);
     check_staged(head.as_deref(), &root, &clock, &staged)?;
     let read_version = head.as_ref().map(|snapshot| snapshot.version());
     let txn_id = clock.new_txn_id();
@@ -69,7 +82,7 @@ pub async fn transact(base: Base, staged: Staged, committer: &dyn Committer) -> 
                 |a: &&Action| matches!(a, Action::Add(_) | Action::Remove(_) | Action::Txn(_) | Action::Metadata(_));
             staged.actions = actions.iter().filter(own).cloned().collect();
         }
-        match committer.try_commit(&root, &body, clock.as_ref()).await {
+        match committer.try_commit_behind(&root, &body, clock.as_ref(), std::mem::take(&mut files)).await {
             CommitAnswer::Landed => {
                 if let Some(head) = head.as_deref()
                     && let Err(reason) = check_after(head).await

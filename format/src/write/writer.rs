@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::expr::{EvaluatorRef, scalar_at};
 use crate::protocol::{IndexedLeaf, Rules, TableProperties, indexed_leaves};
 use crate::schema::StructType;
-use crate::store::TableRoot;
 use crate::store::parquet::{ParquetOptions, ParquetWriter, compression};
+use crate::store::{TableRoot, Unsynced};
 
 /// Files open at once. Beyond, the one that was idle longest is closed.
 const OPEN_FILES: usize = 256;
@@ -272,8 +272,9 @@ impl DataWriter {
 
     async fn close(&mut self, key: &[Option<String>]) -> Result<()> {
         if let Some(file) = self.open.remove(key) {
-            let closed = file.finish(&self.leaves, &self.context).await?;
-            self.closed.push(closed);
+            let (sequence, add, unsynced) = file.finish(&self.leaves, &self.context).await?;
+            unsynced.sync().await?;
+            self.closed.push((sequence, add));
         }
         Ok(())
     }
@@ -300,31 +301,56 @@ impl DataWriter {
     /// # Errors
     /// The store's own. What was written is deleted then, as far as the store answers.
     pub async fn finish(mut self) -> Result<Written> {
-        if self.broken {
+        let ended = match self.end().await {
+            Ok((written, unsynced)) => unsynced.sync().await.map(|()| written),
+            Err(error) => Err(error),
+        };
+        if ended.is_err() {
             self.abort().await;
+        }
+        ended
+    }
+
+    /// As [`DataWriter::finish`], but the newest files are still to be synced: before a commit names them, or along with
+    /// its own bytes (see [`put_behind`](crate::store::put_behind)).
+    ///
+    /// # Errors
+    /// As [`DataWriter::finish`].
+    pub async fn finish_unsynced(mut self) -> Result<(Written, Unsynced)> {
+        let ended = self.end().await;
+        if ended.is_err() {
+            self.abort().await;
+        }
+        ended
+    }
+
+    async fn end(&mut self) -> Result<(Written, Unsynced)> {
+        if self.broken {
             return Err(cut_short());
         }
         let open: Vec<OpenFile> = self.open.drain().map(|(_, file)| file).collect();
-        let ended: Vec<Result<(u64, Add)>> = stream::iter(open)
+        let ended: Vec<Result<(u64, Add, Unsynced)>> = stream::iter(open)
             .map(|file| file.finish(&self.leaves, &self.context))
             .buffer_unordered(CLOSING_FILES)
             .collect()
             .await;
-        let mut failed = None;
+        let (mut failed, mut unsynced) = (None, Unsynced::default());
         for file in ended {
             match file {
-                Ok(file) => self.closed.push(file),
+                Ok((sequence, add, files)) => {
+                    self.closed.push((sequence, add));
+                    unsynced.join(files);
+                }
                 Err(error) => failed = Some(error),
             }
         }
         if let Some(error) = failed {
-            self.abort().await;
             return Err(error);
         }
         self.closed.sort_by_key(|(sequence, _)| *sequence);
-        let adds: Vec<Add> = self.closed.into_iter().map(|(_, add)| add).collect();
+        let adds: Vec<Add> = self.closed.drain(..).map(|(_, add)| add).collect();
         let bytes = adds.iter().map(|add| u64::try_from(add.size).unwrap_or(0)).sum();
-        Ok(Written { adds, rows: self.rows, bytes })
+        Ok((Written { adds, rows: self.rows, bytes }, unsynced))
     }
 
     /// Gives up and deletes what was sent. Only for a write that no commit was tried for: a file that a commit may
@@ -355,8 +381,8 @@ impl OpenFile {
         self.writer.write(data).await
     }
 
-    async fn finish(self, leaves: &[IndexedLeaf], context: &WriteContext) -> Result<(u64, Add)> {
-        let bytes = self.writer.finish().await?;
+    async fn finish(self, leaves: &[IndexedLeaf], context: &WriteContext) -> Result<(u64, Add, Unsynced)> {
+        let (bytes, unsynced) = self.writer.finish_unsynced().await?;
         let size = i64::try_from(bytes).map_err(|e| Error::internal("a file of an absurd size").with_source(e))?;
         let add = Add {
             path: encode_path(&self.relative),
@@ -367,7 +393,7 @@ impl OpenFile {
             stats: Some(self.statistics.render(leaves, context.properties.data_skipping_string_prefix)),
             ..Add::default()
         };
-        Ok((self.sequence, add))
+        Ok((self.sequence, add, unsynced))
     }
 }
 

@@ -36,11 +36,11 @@ pub async fn read_hint(root: &TableRoot) -> Option<Hint> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Points to a checkpoint that was written and verified.
+/// Points to a checkpoint that was written and verified. It is not synced: without it the checkpoint is found by its name.
 ///
 /// # Errors
 /// The store's own.
 pub async fn write_hint(root: &TableRoot, hint: &Hint) -> Result<()> {
     let text = serde_json::to_vec(hint).map_err(|e| Error::internal("the hint can't be written").with_source(e))?;
-    root.put(&root.child(NAME)?, Bytes::from(text)).await
+    root.put_aid(&root.child(NAME)?, Bytes::from(text)).await
 }

@@ -10,7 +10,7 @@ use crate::action::{Action, DomainMetadata, Protocol};
 use crate::conflict::Reads;
 use crate::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use crate::scan::{ReadOptions, ScanRequest};
-use crate::transaction::Staged;
+use crate::transaction::{Staged, transact};
 
 fn batch(rows: &[(Option<i64>, &str)]) -> RecordBatch {
     let ids: ArrayRef = Arc::new(rows.iter().map(|(id, _)| *id).collect::<Int64Array>());

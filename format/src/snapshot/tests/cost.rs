@@ -14,7 +14,7 @@ use crate::scan::ScanRequest;
 const FILES: i64 = 30_000;
 
 /// A table of many files, a checkpoint at version 1 and one small commit behind it.
-async fn large() -> TableRoot {
+pub(super) async fn large() -> TableRoot {
     let root = TableRoot::in_memory("t").expect("root");
     let clock = SystemClock::shared();
     let schema = parse_declaration("id long, note string").expect("schema");

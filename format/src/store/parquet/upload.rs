@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::error::{Error, Result};
-use crate::store::TableRoot;
 use crate::store::local::create_directories;
+use crate::store::{TableRoot, Unsynced};
 
 /// Size of a part. An object below it goes in one request.
 const PART_BYTES: usize = 8 << 20;
@@ -94,22 +94,30 @@ impl Upload {
     }
 
     /// Gives the object its name and makes it last. Returns its size.
-    pub(in crate::store) async fn finish(mut self) -> Result<u64> {
+    pub(in crate::store) async fn finish(self) -> Result<u64> {
+        let (bytes, unsynced) = self.finish_unsynced().await?;
+        unsynced.sync().await?;
+        Ok(bytes)
+    }
+
+    /// Gives the object its name, and leaves it to the caller to make it last.
+    pub(in crate::store) async fn finish_unsynced(mut self) -> Result<(u64, Unsynced)> {
         if self.broken {
             let error = self.cut_short();
             self.abort().await;
             return Err(error);
         }
         match self.parts.take() {
-            Some(parts) => parts.finish().await.map_err(|e| self.named(e))?,
-            None => {
-                make_directory(&self.root, &self.path).await?;
-                let payload: PutPayload = std::mem::take(&mut self.held).into_iter().collect();
-                self.root.store().put(&self.path, payload).await.map_err(|e| self.named(e))?
+            Some(parts) => {
+                parts.finish().await.map_err(|e| self.named(e))?;
+                self.root.make_durable(&self.path).await?;
+                Ok((self.total_bytes, Unsynced::default()))
             }
-        };
-        self.root.make_durable(&self.path).await?;
-        Ok(self.total_bytes)
+            None => {
+                let parts = std::mem::take(&mut self.held);
+                Ok((self.total_bytes, self.root.put_unsynced(&self.path, parts).await?))
+            }
+        }
     }
 
     /// Gives up: parts that were sent are dropped, as far as the store answers.
@@ -133,7 +141,9 @@ impl Upload {
 /// New directories of a local table must outlive a crash as their files do.
 async fn make_directory(root: &TableRoot, path: &Path) -> Result<()> {
     let Some(file) = root.local_file(path) else { return Ok(()) };
-    let made = tokio::task::spawn_blocking(move || file.parent().map_or(Ok(()), create_directories)).await;
+    let durability = root.durability();
+    let make = move || file.parent().map_or(Ok(()), |folder| create_directories(folder, durability));
+    let made = tokio::task::spawn_blocking(make).await;
     made.map_err(|e| Error::internal("a directory was not made").with_source(e))?
         .map_err(|e| Error::from(e).with_object(root.name_of(path)))
 }

@@ -14,11 +14,11 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use super::upload::Upload;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{TableRoot, cores};
+use crate::store::{TableRoot, Unsynced, cores};
 
 /// Rows and bytes gathered before the columns are encoded together.
 const GATHER_ROWS: usize = 64 << 10;
@@ -26,13 +26,17 @@ const GATHER_BYTES: usize = 8 << 20;
 /// Fewer gathered bytes are encoded where they are: quicker than the way to another thread.
 const PARALLEL_BYTES: usize = 256 << 10;
 
+/// Of a file that is written at once, columns of up to this many bytes are packed without a dictionary of past bytes:
+/// making a zstd compressor ready, and a decompressor later, takes longer than packing so little.
+const SMALL_COLUMN_BYTES: usize = 16 << 10;
+
 /// Values encoded between two looks at the size of a page.
 const WRITE_BATCH_ROWS: usize = 1024;
 
 /// How a file is laid out.
 #[derive(Clone, Debug)]
 pub struct ParquetOptions {
-    /// Codec of the pages.
+    /// Codec of the pages. Small columns of a small file are packed with Snappy where this is zstd.
     pub compression: Compression,
     /// Rows after which a row group ends.
     pub row_group_rows: usize,
@@ -116,6 +120,7 @@ impl ParquetWriter {
     }
 
     async fn encode(&mut self) -> Result<()> {
+        self.encoder.start(&[], &self.name)?;
         let batches = std::mem::take(&mut self.gathered);
         let bytes = std::mem::take(&mut self.gathered_bytes);
         self.gathered_rows = 0;
@@ -158,8 +163,19 @@ impl ParquetWriter {
     ///
     /// # Errors
     /// As [`ParquetWriter::write`]. Parts that were sent are dropped; after a lost answer the file may be there.
-    pub async fn finish(mut self) -> Result<u64> {
+    pub async fn finish(self) -> Result<u64> {
+        let (bytes, unsynced) = self.finish_unsynced().await?;
+        unsynced.sync().await?;
+        Ok(bytes)
+    }
+
+    /// As [`ParquetWriter::finish`], but it is left to the caller to make the file last.
+    ///
+    /// # Errors
+    /// As [`ParquetWriter::finish`].
+    pub async fn finish_unsynced(mut self) -> Result<(u64, Unsynced)> {
         let ended = async {
+            self.encoder.start(&self.gathered, &self.name)?;
             self.encode().await?;
             self.encoder.close_row_group(&self.name).await?;
             self.encoder.end_file().map_err(|e| from_encoder(e, &self.name))?;
@@ -167,7 +183,7 @@ impl ParquetWriter {
             self.upload.push(bytes).await
         };
         match ended.await {
-            Ok(()) => self.upload.finish().await,
+            Ok(()) => self.upload.finish_unsynced().await,
             Err(error) => {
                 self.upload.abort().await;
                 Err(error)
@@ -183,8 +199,11 @@ impl ParquetWriter {
 
 /// The codec side: an open writer for each leaf column while a row group is in progress.
 struct Encoder {
-    file: SerializedFileWriter<Vec<u8>>,
-    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    options: ParquetOptions,
+    descriptor: SchemaDescriptor,
+    /// The file, once it was begun.
+    file: Option<(SerializedFileWriter<Vec<u8>>, ArrowRowGroupWriterFactory)>,
     fields: Vec<FieldRef>,
     /// How many leaf columns each field has.
     leaves: Vec<usize>,
@@ -209,29 +228,69 @@ struct LeafJob {
 
 impl Encoder {
     fn new(schema: SchemaRef, options: &ParquetOptions) -> Result<Self, ParquetError> {
+        let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
+        let fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+        let mut leaves = vec![0; fields.len()];
+        for leaf in 0..descriptor.num_columns() {
+            leaves[descriptor.get_column_root_idx(leaf)] += 1;
+        }
+        let (options, columns) = (options.clone(), Vec::new());
+        Ok(Self {
+            schema,
+            options,
+            descriptor,
+            file: None,
+            fields,
+            leaves,
+            columns,
+            rows: 0,
+            row_groups: 0,
+            broken: false,
+        })
+    }
+
+    /// Begins the file, unless it was: `whole` is all that it will hold, if that is known.
+    fn start(&mut self, whole: &[RecordBatch], name: &str) -> Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
         let mut properties = WriterProperties::builder()
-            .set_compression(options.compression)
-            .set_data_page_row_count_limit(options.page_rows.max(1))
-            .set_write_batch_size(options.page_rows.clamp(1, WRITE_BATCH_ROWS))
+            .set_compression(self.options.compression)
+            .set_data_page_row_count_limit(self.options.page_rows.max(1))
+            .set_write_batch_size(self.options.page_rows.clamp(1, WRITE_BATCH_ROWS))
             .set_created_by(concat!("lake-format version ", env!("CARGO_PKG_VERSION")).to_owned());
-        for path in &options.difference_columns {
+        for path in &self.options.difference_columns {
             let column = ColumnPath::new(path.clone());
             properties = properties
                 .set_column_dictionary_enabled(column.clone(), false)
                 .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED)
                 .set_column_compression(column, Compression::UNCOMPRESSED);
         }
-        let properties = properties.build();
-        let descriptor = ArrowSchemaConverter::new().convert(&schema)?;
-        let file = SerializedFileWriter::new(Vec::new(), descriptor.root_schema_ptr(), Arc::new(properties))?;
-        let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
-        let fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
-        let mut leaves = vec![0; fields.len()];
-        for leaf in 0..descriptor.num_columns() {
-            leaves[descriptor.get_column_root_idx(leaf)] += 1;
+        for column in self.small_columns(whole) {
+            properties = properties.set_column_compression(column, Compression::SNAPPY);
         }
-        let columns = Vec::new();
-        Ok(Self { file, factory, fields, leaves, columns, rows: 0, row_groups: 0, broken: false })
+        let begin = || {
+            let root = self.descriptor.root_schema_ptr();
+            let file = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties.build()))?;
+            let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&self.schema));
+            Ok((file, factory))
+        };
+        self.file = Some(begin().map_err(|e| from_encoder(e, name))?);
+        Ok(())
+    }
+
+    /// The leaf columns of a file of these rows that are too small for a compressor of their own.
+    fn small_columns(&self, whole: &[RecordBatch]) -> Vec<ColumnPath> {
+        if whole.is_empty() || !matches!(self.options.compression, Compression::ZSTD(_)) {
+            return Vec::new();
+        }
+        let is_small = |leaf: &usize| {
+            let field = self.descriptor.get_column_root_idx(*leaf);
+            let bytes: usize = whole.iter().map(|batch| array_bytes(batch.column(field))).sum();
+            bytes / self.leaves[field].max(1) <= SMALL_COLUMN_BYTES
+        };
+        let path = |leaf| self.descriptor.column(leaf).path().clone();
+        (0..self.descriptor.num_columns()).filter(is_small).map(path).collect()
     }
 
     fn memory_bytes(&self) -> usize {
@@ -243,12 +302,12 @@ impl Encoder {
     }
 
     fn take_output(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(self.file.inner_mut()))
+        self.file.as_mut().map(|(file, _)| Bytes::from(std::mem::take(file.inner_mut()))).unwrap_or_default()
     }
 
     fn open_row_group(&mut self) -> Result<(), ParquetError> {
-        if self.columns.is_empty() && !self.fields.is_empty() {
-            self.columns = self.factory.create_column_writers(self.row_groups)?;
+        if let Some((_, factory)) = self.file.as_ref().filter(|_| self.columns.is_empty() && !self.fields.is_empty()) {
+            self.columns = factory.create_column_writers(self.row_groups)?;
         }
         Ok(())
     }
@@ -284,7 +343,8 @@ impl Encoder {
         }
         self.lend(name)?;
         let writers = std::mem::take(&mut self.columns).into_iter();
-        let jobs: Vec<(usize, ArrowColumnWriter)> = writers.map(|writer| (writer.memory_size(), writer)).collect();
+        let jobs: Vec<(usize, ArrowColumnWriter)> =
+            writers.map(|writer| (writer.get_estimated_total_bytes(), writer)).collect();
         let bytes = jobs.iter().map(|(bytes, _)| bytes).sum();
         let chunks = run_shared(jobs, bytes, name, ArrowColumnWriter::close).await?;
         self.append(chunks).map_err(|e| from_encoder(e, name))?;
@@ -295,7 +355,8 @@ impl Encoder {
     }
 
     fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
-        let mut group = self.file.next_row_group()?;
+        let Some((file, _)) = &mut self.file else { return Ok(()) };
+        let mut group = file.next_row_group()?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
         }
@@ -303,7 +364,7 @@ impl Encoder {
     }
 
     fn end_file(&mut self) -> Result<(), ParquetError> {
-        self.file.finish().map(drop)
+        self.file.as_mut().map_or(Ok(()), |(file, _)| file.finish().map(drop))
     }
 
     fn lend(&mut self, name: &str) -> Result<()> {
