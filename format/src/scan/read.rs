@@ -93,11 +93,13 @@ enum Picked {
 }
 
 impl Picked {
-    fn get(&self, at: usize) -> Option<&ScanFile> {
-        match self {
-            Self::All(files) => files.get(at),
-            Self::Some(files, places) => files.get(usize::try_from(*places.get(at)?).ok()?),
-        }
+    /// A file and its place among those of the plan.
+    fn get(&self, at: usize) -> Option<(usize, &ScanFile)> {
+        let (place, files) = match self {
+            Self::All(files) => (at, files),
+            Self::Some(files, places) => (usize::try_from(*places.get(at)?).ok()?, files),
+        };
+        Some((place, files.get(place)?))
     }
 }
 
@@ -119,9 +121,9 @@ impl Run {
                 return None;
             }
             while self.running.len() < self.options.concurrency.max(1) {
-                let Some(file) = self.files.get(self.next).cloned() else { break };
+                let Some((place, file)) = self.files.get(self.next) else { break };
+                let (file, rows) = ((place, file.clone()), self.remaining);
                 self.next += 1;
-                let rows = self.remaining;
                 self.running.push_back(FileTask::start(Arc::clone(&self.shared), file, self.options.clone(), rows));
             }
             match self.running.front_mut()?.batches.recv().await {
@@ -197,11 +199,12 @@ impl Drop for FileTask {
 }
 
 impl FileTask {
-    fn start(shared: Arc<Shared>, file: ScanFile, options: ReadOptions, limit: Option<u64>) -> Self {
+    fn start(shared: Arc<Shared>, (place, file): (usize, ScanFile), options: ReadOptions, limit: Option<u64>) -> Self {
         let (queue, batches) = mpsc::channel(WAITING_BATCHES);
         let sender = Sender::new(queue, &options);
         let task = tokio::spawn(async move {
-            let work = AssertUnwindSafe(read_file(&shared, &file, &options, limit, &sender)).catch_unwind().await;
+            let work =
+                AssertUnwindSafe(read_file(&shared, (place, &file), &options, limit, &sender)).catch_unwind().await;
             let last = match work {
                 Ok(Ok(())) => Ok(None),
                 Ok(Err(error)) => Err(error),
@@ -216,7 +219,7 @@ impl FileTask {
 
 async fn read_file(
     shared: &Arc<Shared>,
-    file: &ScanFile,
+    (place, file): (usize, &ScanFile),
     options: &ReadOptions,
     limit: Option<u64>,
     sender: &Sender,
@@ -230,7 +233,8 @@ async fn read_file(
     };
     let (parquet, vector) = futures::try_join!(open, deleted_rows(shared, file))?;
     let mut layout = Layout::new(shared, file, &parquet)?;
-    let row_ids = RowIds::new(&shared.row_ids, shared.table.row_tracking.as_ref(), file, &parquet, &mut layout);
+    let tracking = shared.table.row_tracking.as_ref();
+    let row_ids = RowIds::new(&shared.row_ids, tracking, (place, file), &parquet, &mut layout);
     let (parquet, rows) = rows_to_read(shared, &layout, parquet, vector.as_ref()).await?;
     if rows.is_empty() {
         return Ok(());
