@@ -59,7 +59,11 @@ pub async fn answer(session: &Session, sql: &str, to: Option<&Path>, context: &C
         }
         SqlAnswer::Written(outcome) => {
             let report = report::settled(outcome, "the statement's table")?;
-            context.output().say(format_args!("{} written in {}", count(report.rows, "row"), elapsed()));
+            let gone = match report.rows_deleted {
+                0 => String::new(),
+                rows => format!("{} taken out, ", count(rows, "row")),
+            };
+            context.output().say(format_args!("{gone}{} written in {}", count(report.rows, "row"), elapsed()));
             report::print(context, &report, None)
         }
         SqlAnswer::Unchanged(why) => {

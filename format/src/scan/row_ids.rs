@@ -173,7 +173,10 @@ impl Source {
             if let Some(own) = own.filter(|own| own.is_valid(row)) {
                 return Ok(own.value(row));
             }
-            let offset = if self.wanted == Wanted::RowCommitVersion { Some(0) } else { i64::try_from(position).ok() };
+            let offset = match self.wanted {
+                Wanted::RowId | Wanted::Place(_) => i64::try_from(position).ok(),
+                Wanted::RowCommitVersion | Wanted::FilePlace(_) => Some(0),
+            };
             let value = self.base.zip(offset).and_then(|(base, offset)| base.checked_add(offset));
             value.ok_or_else(|| {
                 Error::corrupt(format!(

@@ -59,7 +59,7 @@ fn check_clauses(insert: &Insert) -> Result<()> {
 }
 
 /// The columns written to, in the order of the values: those named, or all.
-fn targets<'a>(schema: &'a StructType, named: &[ObjectName]) -> Result<Vec<&'a StructField>> {
+pub(super) fn targets<'a>(schema: &'a StructType, named: &[ObjectName]) -> Result<Vec<&'a StructField>> {
     if named.is_empty() {
         return Ok(schema.fields.iter().collect());
     }
@@ -120,7 +120,7 @@ fn assigned(plan: LogicalPlan, columns: &[&StructField]) -> Result<LogicalPlan> 
 /// The type to convert to, if any. A conversion fails on values that have no place in the column. Those that would
 /// lose something in silence are not done; nested values of another shape are left to the writer, which takes them by
 /// the names of their fields if they fit.
-fn conversion(from: &ArrowType, column: &StructField, into: &ArrowType) -> Result<Option<ArrowType>> {
+pub(super) fn conversion(from: &ArrowType, column: &StructField, into: &ArrowType) -> Result<Option<ArrowType>> {
     if from == into {
         return Ok(None);
     }

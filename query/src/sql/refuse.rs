@@ -17,7 +17,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("COPY", "read files with `lake import`, write them with `lake sql --format`"),
     ("DEALLOCATE", ONE_STATEMENT),
     ("DECLARE", ONE_STATEMENT),
-    ("DELETE", REWRITE),
     ("DETACH", ONE_STATEMENT),
     ("DISCARD", ONE_STATEMENT),
     ("DROP", "catalog tables are managed with `lake tables`"),
@@ -49,7 +48,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("TRUNCATE", REWRITE),
     ("UNCACHE", ONE_STATEMENT),
     ("UNLOAD", "write files with `lake sql --format`"),
-    ("UPDATE", REWRITE),
     ("USE", "name tables with their schema, as in bronze.orders"),
     ("VACUUM", "use `lake vacuum`"),
 ];
