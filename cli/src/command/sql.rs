@@ -46,6 +46,11 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     answer(&context.session()?, &sql, args.output.as_deref(), context).await
 }
 
+/// A name as SQL quotes it.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Runs a statement and prints what it gives.
 pub async fn answer(session: &Session, sql: &str, to: Option<&Path>, context: &Context) -> Result<(), CliError> {
     let started_ms = context.clock().now_ms();

@@ -1,7 +1,7 @@
 //! Rows found by a query, taken out of a table or replaced, in one commit.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
@@ -56,21 +56,22 @@ pub(super) fn exactly(name: &str) -> SelectItem {
     SelectItem::UnnamedExpr(Expr::Identifier(Ident::with_quote('"', name)))
 }
 
-/// Where rows of a query stand, as they are seen.
+/// How many rows of each kind there were, in the words of other writers.
+pub(super) type Counts = BTreeMap<&'static str, u64>;
+
+/// What was seen of a query's rows.
 #[derive(Debug)]
-pub(super) struct Seen {
+struct Seen {
     places: RowPlaces,
+    /// Rows of the table, one that came twice counted twice.
     rows: u64,
+    counts: Counts,
     plan: Arc<OnceLock<ScanPlan>>,
 }
 
 impl Seen {
-    pub(super) fn new(plan: &Arc<OnceLock<ScanPlan>>) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { places: RowPlaces::default(), rows: 0, plan: Arc::clone(plan) }))
-    }
-
     /// Notes the places of a batch's rows.
-    pub(super) fn note(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn note(&mut self, batch: &RecordBatch, counts: Counts) -> Result<()> {
         let column = |name: &str| {
             let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
             column.ok_or_else(|| Error::internal("rows to be changed came without their places"))
@@ -88,52 +89,56 @@ impl Seen {
             from = to;
         }
         self.rows += files.len() as u64;
+        for (name, count) in counts {
+            *self.counts.entry(name).or_default() += count;
+        }
         Ok(())
     }
-
-    /// All that was seen.
-    pub(super) fn take(&mut self) -> (RowPlaces, u64) {
-        (std::mem::take(&mut self.places), self.rows)
-    }
 }
 
-/// Locks what was seen.
-pub(super) fn seen(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// What becomes of a batch of a statement's query: the rows of the table that leave, those that come, and their counts.
+type Sorted = Result<(RecordBatch, RecordBatch, Counts)>;
 
 /// What a statement does with the rows of its query.
+pub(super) enum Given {
+    /// They leave, and are counted under this name.
+    Leave(&'static str),
+    /// They are sorted into rows that leave and rows that come.
+    Rows(Box<dyn Fn(&RecordBatch) -> Sorted + Send + Sync>),
+}
+
+/// A statement that changes rows.
 pub(super) struct Change {
     pub(super) name: &'static str,
     pub(super) parameters: BTreeMap<String, serde_json::Value>,
-    /// The count of the rows, in the words of other writers.
-    pub(super) counted_as: &'static str,
-    /// New rows from a batch of the query; `None` where rows only leave.
-    pub(super) into: Option<fn(&RecordBatch) -> Result<RecordBatch>>,
+    pub(super) into: Given,
+    /// Whether a row of the table that comes twice is an error.
+    pub(super) once: bool,
 }
 
 /// Runs the query and changes the rows that it gives.
 pub(super) async fn run(engine: &Engine, planned: PlannedChange, change: Change) -> Result<WriteOutcome> {
     let PlannedChange { planned, table, scan } = planned;
     table.snapshot().check_writable()?;
-    let places = Seen::new(&scan);
+    let seen = Seen { places: RowPlaces::default(), rows: 0, counts: Counts::new(), plan: Arc::clone(&scan) };
+    let seen = Arc::new(Mutex::new(seen));
     let (schema, mut batches) = planned.stream().await?;
     let input = match change.into {
-        None => {
+        Given::Leave(counted_as) => {
             while let Some(batch) = batches.try_next().await? {
-                seen(&places).note(&batch)?;
+                locked(&seen).note(&batch, Counts::from([(counted_as, batch.num_rows() as u64)]))?;
             }
             None
         }
-        Some(into) => {
-            let noted = Arc::clone(&places);
+        Given::Rows(sort) => {
+            let (_, new, _) = sort(&RecordBatch::new_empty(schema))?;
+            let noted = Arc::clone(&seen);
             let new_rows = move |batch: Result<RecordBatch>| {
-                let batch = batch?;
-                seen(&noted).note(&batch)?;
-                into(&batch)
+                let (leave, come, counts) = sort(&batch?)?;
+                locked(&noted).note(&leave, counts)?;
+                Ok(come)
             };
-            let schema = into(&RecordBatch::new_empty(schema))?.schema();
-            Some(Input::new(schema, batches.map(new_rows).boxed()).within(engine.write_bytes))
+            Some(Input::new(new.schema(), batches.map(new_rows).boxed()).within(engine.write_bytes))
         }
     };
     let plan = scan.get().ok_or_else(|| Error::internal("the table to be changed was not scanned"))?;
@@ -144,12 +149,26 @@ pub(super) async fn run(engine: &Engine, planned: PlannedChange, change: Change)
         txn: None,
         evaluator: None,
     };
-    let counted_as = change.counted_as;
+    let (name, once) = (change.name, change.once);
     let found = move || {
-        let (places, rows) = seen(&places).take();
-        Ok((places, BTreeMap::from([(counted_as, rows)])))
+        let mut seen = locked(&seen);
+        let (places, counts) = (std::mem::take(&mut seen.places), std::mem::take(&mut seen.counts));
+        let twice = if once { seen.rows.saturating_sub(places.len()) } else { 0 };
+        if twice > 0 {
+            return Err(Error::invalid(format!(
+                "{twice} rows of the source of the {name} meet a row of the table that another one meets as well"
+            ))
+            .with_hint(
+                "nothing was changed; leave one source row for each row of the table, for example by GROUP BY",
+            ));
+        }
+        Ok((places, counts))
     };
     change_rows(table.snapshot(), table.committer().as_ref(), row_change, input, found).await
+}
+
+fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a change that failed is worth another look at the newest version.

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{Delete, FromTable};
 use lake_format::{DeleteOptions, Error, Result};
 use serde_json::json;
 
-use super::change::{Change, again, changed_table, exactly, run, select};
+use super::change::{Change, Given, again, changed_table, exactly, run, select};
 use super::condition::of_plan;
 use super::engine::{Engine, SqlAnswer};
 use super::plan::plan_change;
@@ -31,7 +31,8 @@ pub(super) async fn delete(engine: &Engine, delete: Delete) -> Result<SqlAnswer>
             }
             None => {
                 let parameters = BTreeMap::from([("predicate".to_owned(), json!([text]).to_string().into())]);
-                let change = Change { name: "DELETE", parameters, counted_as: "numDeletedRows", into: None };
+                let into = Given::Leave("numDeletedRows");
+                let change = Change { name: "DELETE", parameters, into, once: false };
                 run(engine, planned, change).await
             }
         };

@@ -25,10 +25,11 @@ pub(super) async fn insert(engine: &Engine, insert: Insert) -> Result<SqlAnswer>
     let place = target(name)?;
     let Some(mut source) = insert.source else { return Err(refused_part("INSERT without SELECT or VALUES")) };
     name_apart(&mut source);
-    let (Planned { state, plan }, table) = plan(engine, Statement::Query(source), Some(&place)).await?;
+    let (planned, table) = plan(engine, Statement::Query(source), Some(&place)).await?;
     let mut table = table.ok_or_else(|| Error::internal("the table was not opened").with_object(place.to_string()))?;
     table.snapshot().check_writable()?;
     let columns = targets(table.snapshot().schema(), &insert.columns)?;
+    let Planned { state, plan } = planned.typed()?;
     let plan = assigned(plan, &columns)?;
     let (schema, batches) = Planned { state, plan }.stream().await?;
     let input = Input::new(schema, batches).within(engine.write_bytes);

@@ -11,6 +11,7 @@ mod engine;
 mod files;
 mod insert;
 mod joins;
+mod merge;
 mod outputs;
 mod plan;
 mod refuse;
@@ -35,11 +36,12 @@ pub(crate) async fn run(engine: &Engine, text: &str) -> Result<SqlAnswer> {
         Statement::Insert(insert) => insert::insert(engine, insert).await,
         Statement::Delete(delete) => delete::delete(engine, delete).await,
         Statement::Update(update) => update::update(engine, update).await,
+        Statement::Merge(merge) => merge::merge(engine, merge).await,
         other => {
             let name: Vec<String> = other.to_string().split_whitespace().take(2).map(str::to_uppercase).collect();
             Err(refuse::refused(
                 &name.join(" "),
-                "SELECT, EXPLAIN, DESCRIBE, CREATE TABLE, INSERT, DELETE and UPDATE are run",
+                "SELECT, EXPLAIN, DESCRIBE, CREATE TABLE, INSERT, DELETE, UPDATE and MERGE are run",
             ))
         }
     }

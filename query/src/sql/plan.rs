@@ -223,6 +223,14 @@ fn query_of(statement: &mut Statement) -> Result<&mut Query> {
 }
 
 impl Planned {
+    /// The query with the types that its values really have: before, those of a CASE are those of its first branch.
+    pub(super) fn typed(self) -> Result<Self> {
+        let Self { state, plan } = self;
+        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+        let plan = plan.map_err(|error| from_engine(&error))?;
+        Ok(Self { state, plan })
+    }
+
     /// Starts the query.
     pub(super) async fn stream(self) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
         let Self { state, plan } = self;

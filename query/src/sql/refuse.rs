@@ -28,7 +28,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("KILL", ONE_STATEMENT),
     ("LOAD", "read files with `lake import`"),
     ("LOCK", ONE_STATEMENT),
-    ("MERGE", REWRITE),
     ("MSCK", ONE_STATEMENT),
     ("OPTIMIZE", "use `lake optimize`"),
     ("PRAGMA", ONE_STATEMENT),

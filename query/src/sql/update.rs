@@ -15,7 +15,7 @@ use lake_format::schema::StructType;
 use lake_format::{Error, Result};
 use serde_json::json;
 
-use super::change::{Change, again, changed_table, run, select};
+use super::change::{Change, Counts, Given, again, changed_table, run, select};
 use super::engine::{Engine, SqlAnswer};
 use super::insert::{conversion, targets};
 use super::plan::{Planned, PlannedChange, plan_change};
@@ -41,7 +41,7 @@ pub(super) async fn update(engine: &Engine, update: Update) -> Result<SqlAnswer>
     for attempt in 1.. {
         let planned = assigned(plan_change(engine, query.clone(), &place).await?, &names)?;
         let parameters = BTreeMap::from([("predicate".to_owned(), json!([text]).to_string().into())]);
-        let change = Change { name: "UPDATE", parameters, counted_as: "numUpdatedRows", into: Some(without_places) };
+        let change = Change { name: "UPDATE", parameters, into: Given::Rows(Box::new(replaced)), once: true };
         let done = run(engine, planned, change).await;
         if !again(&done, attempt) {
             return done.map(SqlAnswer::Written);
@@ -71,7 +71,8 @@ fn assignment(assignment: Assignment) -> Result<(ObjectName, datafusion::sql::sq
 
 /// The query with its columns those of the table, the new values in place, and the places of the rows behind them.
 fn assigned(planned: PlannedChange, names: &[ObjectName]) -> Result<PlannedChange> {
-    let PlannedChange { planned: Planned { state, plan }, table, scan } = planned;
+    let PlannedChange { planned, table, scan } = planned;
+    let Planned { state, plan } = planned.typed()?;
     let schema = Arc::clone(table.snapshot().schema());
     let set = targets(&schema, names)?;
     let given = Arc::clone(plan.schema());
@@ -102,15 +103,16 @@ fn assigned(planned: PlannedChange, names: &[ObjectName]) -> Result<PlannedChang
     Ok(PlannedChange { planned: Planned { state, plan }, table, scan })
 }
 
-/// A batch of the query without the places.
-fn without_places(batch: &RecordBatch) -> Result<RecordBatch> {
+/// A batch of the query: all of its rows leave, and come back without their places.
+fn replaced(batch: &RecordBatch) -> Result<(RecordBatch, RecordBatch, Counts)> {
     let schema = batch.schema();
     let own: Vec<usize> =
         (0..schema.fields().len()).filter(|&at| ![FILE, PLACE].contains(&schema.field(at).name().as_str())).collect();
     let fields: Vec<_> = own.iter().map(|&at| Arc::clone(&schema.fields()[at])).collect();
     let columns = own.iter().map(|&at| Arc::clone(batch.column(at))).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|error| Error::internal("new rows could not be told from their places").with_source(error))
+    let come = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| Error::internal("new rows could not be told from their places").with_source(error))?;
+    Ok((batch.clone(), come, Counts::from([("numUpdatedRows", batch.num_rows() as u64)])))
 }
 
 fn check_clauses(update: &Update) -> Result<()> {

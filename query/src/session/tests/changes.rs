@@ -95,3 +95,99 @@ async fn what_can_not_be_changed_is_refused_and_nothing_is() {
     let files = std::fs::read_dir(lake.path("s/t")).unwrap().count();
     assert_eq!(files, 3, "the log and two data files");
 }
+
+/// `s.s`: ids 95 to 104, `n` new, `g` 9.
+async fn with_source(vectors: bool) -> Lake {
+    let lake = changing(vectors).await;
+    lake.write(
+        "CREATE TABLE s.s AS SELECT value AS id, 'new' || value AS n, CAST(9 AS INT) AS g, 0.5 AS \"Odd-Name\"
+         FROM range(95, 105)",
+    )
+    .await;
+    lake
+}
+
+const SUMS: &str = "SELECT count(*), sum(id), sum(g), count(*) FILTER (WHERE n LIKE 'new%') FROM s.t";
+
+#[tokio::test]
+async fn a_source_is_merged_clause_by_clause() {
+    for vectors in [true, false] {
+        let lake = with_source(vectors).await;
+        let report = lake
+            .write(
+                "MERGE INTO s.t USING s.s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
+            )
+            .await;
+        assert_eq!((report.rows, report.rows_deleted), (10, 5));
+        // Of ids 95 to 99 the sum of g was 3 + 0 + 1 + 2 + 3.
+        assert_eq!(lake.one(SUMS).await, "105 5460 231 10");
+        let report = lake
+            .write(
+                "MERGE INTO s.t AS x USING (SELECT id, g FROM s.s WHERE id > 100) AS y ON x.id = y.id
+                 WHEN MATCHED AND x.id = 104 THEN DELETE
+                 WHEN MATCHED THEN UPDATE SET g = x.g + y.g, x.n = 'twice'
+                 WHEN NOT MATCHED BY SOURCE AND x.id < 2 THEN DELETE
+                 WHEN NOT MATCHED BY SOURCE AND x.id < 4 THEN UPDATE SET g = 100",
+            )
+            .await;
+        assert_eq!((report.rows, report.rows_deleted), (5, 8));
+        assert_eq!(lake.one("SELECT count(*), count(*) FILTER (WHERE n = 'twice' AND g = 18) FROM s.t").await, "102 3");
+        assert_eq!(lake.one("SELECT min(id), count(*) FILTER (WHERE g = 100) FROM s.t").await, "2 2");
+        let report = lake
+            .write("MERGE INTO s.t USING s.s ON t.id = s.id + 1000 WHEN NOT MATCHED AND s.id > 102 THEN INSERT (id, g) VALUES (s.id + 1000, 1)")
+            .await;
+        assert_eq!((report.rows, report.rows_deleted, report.files_removed), (2, 0, 0));
+        assert_eq!(lake.one("SELECT count(*), count(n) FROM s.t WHERE id > 1000").await, "2 0");
+        let report = lake.write("MERGE INTO s.t USING s.t u ON t.id = u.id - 1 WHEN MATCHED THEN DELETE").await;
+        assert_eq!(
+            report.rows_deleted, 101,
+            "102 rows from 2 to 103, of which the last has none behind it; 1103 and 1104"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_several_of_the_source_meet_is_an_error_unless_it_is_deleted() {
+    let lake = with_source(true).await;
+    let twice = "(SELECT * FROM s.s UNION ALL SELECT * FROM s.s) AS s";
+    let error =
+        lake.error(&format!("MERGE INTO s.t USING {twice} ON t.id = s.id WHEN MATCHED THEN UPDATE SET g = s.g")).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.message().contains("5 rows of the source"), "{error}");
+    assert_eq!(lake.one(SUMS).await, "100 4950 150 0");
+    let report = lake.write(&format!("MERGE INTO s.t USING {twice} ON t.id = s.id WHEN MATCHED THEN DELETE")).await;
+    assert_eq!(report.rows_deleted, 5);
+    for (sql, kind) in [
+        ("MERGE INTO s.t USING s.s ON t.id = s.id", ErrorKind::Invalid),
+        ("MERGE INTO s.t USING s.s ON t.id = s.id WHEN MATCHED THEN INSERT *", ErrorKind::Invalid),
+        ("MERGE INTO s.t USING s.s ON t.id = s.id WHEN NOT MATCHED THEN DELETE", ErrorKind::Invalid),
+        (
+            "MERGE INTO s.t USING s.s ON t.id = s.id WHEN MATCHED THEN DELETE WHEN MATCHED THEN UPDATE SET *",
+            ErrorKind::Invalid,
+        ),
+        (
+            "MERGE INTO s.t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET *",
+            ErrorKind::Invalid,
+        ),
+        ("MERGE INTO s.t USING s.s ON t.id = s.id WHEN MATCHED THEN UPDATE SET nothing = 1", ErrorKind::Invalid),
+        ("MERGE INTO s.t USING s.s ON t.id = s.nothing WHEN MATCHED THEN DELETE", ErrorKind::Invalid),
+        ("MERGE INTO s.t USING s.s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id, g) VALUES (1)", ErrorKind::Invalid),
+    ] {
+        let error = lake.error(sql).await;
+        assert_eq!(error.kind(), kind, "{sql}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_has_the_type_of_all_branches_of_a_case() {
+    let lake = changing(true).await;
+    let case = |value: &str| format!("CASE WHEN id < 5 THEN g ELSE {value} END");
+    lake.write(&format!("UPDATE s.t SET g = {} WHERE id < 10", case("100"))).await;
+    assert_eq!(lake.one("SELECT sum(g) FROM s.t WHERE id < 10").await, "506");
+    for sql in [
+        format!("UPDATE s.t SET g = {}", case("1.5e0")),
+        format!("INSERT INTO s.t (g) SELECT {} FROM s.t", case("1.5e0")),
+    ] {
+        assert_eq!(lake.error(&sql).await.kind(), ErrorKind::Invalid, "{sql}");
+    }
+}
