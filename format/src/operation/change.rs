@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::leave::{Leaving, leave_places};
+use super::leave::{Leaving, check_changeable, leave_places};
 use super::sequence::{self, AppTxn};
 use super::{
     Input, Unchanged, WriteOutcome, add_actions, check_judged, commit_written, context_on, discard, write_files,
@@ -111,6 +111,9 @@ pub async fn change_rows(
         let (places, counts) = places()?;
         if !places.is_empty() {
             check_rows_may_leave(snapshot)?;
+            if !written.adds.is_empty() {
+                check_changeable(snapshot)?;
+            }
         }
         let found = (&change.looked_at, places.packed());
         Ok((leave_places(snapshot, snapshot.schema(), found, &mut written).await?, counts))

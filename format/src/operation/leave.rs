@@ -342,17 +342,35 @@ impl<'a> Vectors<'a> {
     }
 }
 
-/// Copies are new files: a row's id and its change would have to be written along, which is not done yet.
-fn check_splittable(snapshot: &Snapshot, add: &Add) -> Result<()> {
+/// What a table asks of rows that are written again, and is not done yet: that their ids come along, or that their
+/// change is told of.
+fn asked_of_copies(snapshot: &Snapshot) -> Option<&'static str> {
     let feed = snapshot.metadata().configuration.get("delta.enableChangeDataFeed");
     let feeds = feed.is_some_and(|value| value.eq_ignore_ascii_case("true"))
         && is_supported(snapshot.protocol(), "changeDataFeed");
     let tracks = snapshot.properties().row_tracking && is_supported(snapshot.protocol(), "rowTracking");
-    let reason = match (tracks, feeds) {
-        (true, _) => "\"rowTracking\"",
-        (false, true) => "\"changeDataFeed\"",
-        (false, false) => return Ok(()),
-    };
+    match (tracks, feeds) {
+        (true, _) => Some("\"rowTracking\""),
+        (false, true) => Some("\"changeDataFeed\""),
+        (false, false) => None,
+    }
+}
+
+/// Refuses to give rows other values where their ids would have to come along, or their change be told of.
+///
+/// # Errors
+/// `Unsupported` naming the feature.
+pub(super) fn check_changeable(snapshot: &Snapshot) -> Result<()> {
+    let Some(reason) = asked_of_copies(snapshot) else { return Ok(()) };
+    Err(Error::unsupported(format!(
+        "rows of a table that uses the feature {reason} are not given other values by this version of Lake"
+    ))
+    .with_object(snapshot.root().display())
+    .with_hint("nothing was changed; delete the rows and append others, or switch the feature's property off"))
+}
+
+fn check_splittable(snapshot: &Snapshot, add: &Add) -> Result<()> {
+    let Some(reason) = asked_of_copies(snapshot) else { return Ok(()) };
     Err(Error::unsupported(format!(
         "a file holds rows that leave and rows that stay; on a table that uses the feature {reason} and has no deletion \
          vectors this version of Lake does not split it"

@@ -23,19 +23,14 @@ pub(super) async fn delete(engine: &Engine, delete: Delete) -> Result<SqlAnswer>
     let query = select(from.clone(), delete.selection, [FILE, PLACE].map(exactly).to_vec())?;
     for attempt in 1.. {
         let planned = plan_change(engine, query.clone(), &place).await?;
-        let done = match of_plan(&planned.planned)?.filter(|condition| condition.exact) {
-            Some(condition) => {
-                let options = DeleteOptions { text: text.clone(), ..DeleteOptions::of(condition.predicate) };
-                let mut table = planned.table;
-                table.delete(&options).await
-            }
-            None => {
-                let parameters = BTreeMap::from([("predicate".to_owned(), json!([text]).to_string().into())]);
-                let into = Given::Leave("numDeletedRows");
-                let change = Change { name: "DELETE", parameters, into, once: false };
-                run(engine, planned, change).await
-            }
-        };
+        if let Some(condition) = of_plan(&planned.planned)?.filter(|condition| condition.exact) {
+            let options = DeleteOptions { text, ..DeleteOptions::of(condition.predicate) };
+            let mut table = planned.table;
+            return table.delete(&options).await.map(SqlAnswer::Written);
+        }
+        let parameters = BTreeMap::from([("predicate".to_owned(), json!([text]).to_string().into())]);
+        let into = Given::Leave("numDeletedRows");
+        let done = run(engine, planned, Change { name: "DELETE", parameters, into, once: false }).await;
         if !again(&done, attempt) {
             return done.map(SqlAnswer::Written);
         }

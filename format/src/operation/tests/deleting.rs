@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::replacing::{below, found, given, name_is, owned};
+use super::replacing::{below, found, given, name_is, owned, upgraded};
 use super::*;
 use crate::action::Action;
 use crate::expr::{ColumnPath, Predicate};
@@ -46,6 +46,7 @@ async fn actions(snapshot: &Snapshot) -> Vec<Action> {
 const ROWS: [(Option<i64>, &str); 6] =
     [(Some(1), "a"), (Some(2), "a"), (None, "a"), (Some(8), "b"), (Some(9), "b"), (None, "b")];
 
+/// CHG-2, CHG-3
 #[tokio::test]
 async fn rows_are_marked_and_files_without_rows_leave() {
     let snapshot = with_rows(&made(false, true).await, &ROWS).await;
@@ -61,7 +62,7 @@ async fn rows_are_marked_and_files_without_rows_leave() {
     let (snapshot, rows) = deleted(&snapshot, name_is("b")).await;
     assert_eq!((rows, found(&snapshot).await), (2, owned(&[(None, "a")])));
     let (snapshot, rows) = deleted(&snapshot, Predicate::IsNull(ColumnPath::top("id"))).await;
-    assert_eq!((rows, snapshot.files().await.expect("files").len()), (1, 0), "the file of no row leaves");
+    assert_eq!((rows, snapshot.files().await.expect("files").len()), (1, 0), "CHG-2: the file of no row leaves");
     let told: Vec<&str> = vec!["numDeletedRows", "numRemovedFiles", "numDeletionVectorsRemoved"];
     let metrics = actions(&snapshot).await.into_iter().find_map(|action| match action {
         Action::CommitInfo(info) => info.operation_metrics,
@@ -71,6 +72,7 @@ async fn rows_are_marked_and_files_without_rows_leave() {
     assert_eq!(told.iter().map(|name| metrics[*name].as_str().expect("text")).collect::<Vec<_>>(), ["1", "1", "1"]);
 }
 
+/// CHG-2, CHG-5
 #[tokio::test]
 async fn what_the_log_proves_is_deleted_without_a_look_at_a_file() {
     let snapshot = with_rows(&made(true, true).await, &ROWS).await;
@@ -95,6 +97,7 @@ async fn without_deletion_vectors_the_rows_that_stay_are_written_again() {
     assert!(after.path != before && after.deletion_vector.is_none());
 }
 
+/// CHG-4
 #[tokio::test]
 async fn a_delete_of_a_file_that_another_touched_begins_again() {
     for vectors in [true, false] {
@@ -129,6 +132,34 @@ async fn a_delete_is_refused_where_rows_stay_and_applied_once() {
     let snapshot = newest(&snapshot).await;
     let error = delete(&snapshot, &LogCommitter, &DeleteOptions::of(below(9))).await.expect_err("append-only");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+/// CHG-6
+#[tokio::test]
+async fn rows_get_no_other_values_where_their_change_has_to_be_told() {
+    let snapshot = with_rows(&made(false, true).await, &ROWS).await;
+    let on = [("delta.enableChangeDataFeed", "true")];
+    let snapshot = upgraded(&snapshot, &["changeDataFeed", "deletionVectors"], &on).await;
+    let path = snapshot.files().await.expect("files").iter().next().expect("one").path.clone();
+    let change = RowChange {
+        name: "UPDATE",
+        parameters: BTreeMap::new(),
+        looked_at: Predicate::Literal(true),
+        txn: None,
+        evaluator: None,
+    };
+    let places = || {
+        let mut places = RowPlaces::default();
+        places.push(&path, [1, 0, 4]);
+        Ok((places, BTreeMap::new()))
+    };
+    let before = objects(&snapshot).await;
+    let new = Some(given(&[(Some(7), "x")]));
+    let error = change_rows(&snapshot, &LogCommitter, change.clone(), new, places).await.expect_err("CHG-6");
+    assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("changeDataFeed"), "{error}");
+    assert_eq!(objects(&snapshot).await, before, "COM-4");
+    change_rows(&snapshot, &LogCommitter, change, None, places).await.expect("rows may leave");
+    assert_eq!(found(&*newest(&snapshot).await).await, owned(&[(None, "a"), (None, "b"), (Some(8), "b")]));
 }
 
 #[derive(Clone, Debug)]
@@ -177,6 +208,7 @@ fn holds(predicate: &Predicate, (id, name): &Row) -> Option<bool> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
+    /// CHG-1
     #[test]
     fn a_table_holds_what_a_list_of_rows_would(
         steps in proptest::collection::vec(step(), 1..10), partition: bool, vectors: bool,

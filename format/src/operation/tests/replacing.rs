@@ -214,10 +214,17 @@ async fn saving_goes_by_its_mode() {
 }
 
 /// Gives a table features and properties, as another engine would.
-async fn upgraded(snapshot: &Arc<Snapshot>, features: &[&str], properties: &[(&str, &str)]) -> Arc<Snapshot> {
+pub(super) async fn upgraded(
+    snapshot: &Arc<Snapshot>,
+    features: &[&str],
+    properties: &[(&str, &str)],
+) -> Arc<Snapshot> {
     let listed = ["appendOnly", "invariants"].iter().chain(features).map(|&name| name.to_owned()).collect();
+    let read: Vec<String> =
+        features.iter().filter(|&&name| name == "deletionVectors").map(|&name| name.to_owned()).collect();
+    let (min_reader_version, reader_features) = if read.is_empty() { (1, None) } else { (3, Some(read)) };
     let protocol =
-        Protocol { min_reader_version: 1, min_writer_version: 7, reader_features: None, writer_features: Some(listed) };
+        Protocol { min_reader_version, min_writer_version: 7, reader_features, writer_features: Some(listed) };
     let mut metadata = snapshot.metadata().clone();
     metadata.configuration.extend(properties.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
     let actions = vec![Action::Protocol(protocol), Action::Metadata(Box::new(metadata))];

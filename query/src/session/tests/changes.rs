@@ -109,6 +109,7 @@ async fn with_source(vectors: bool) -> Lake {
 
 const SUMS: &str = "SELECT count(*), sum(id), sum(g), count(*) FILTER (WHERE n LIKE 'new%') FROM s.t";
 
+/// MRG-1, MRG-3
 #[tokio::test]
 async fn a_source_is_merged_clause_by_clause() {
     for vectors in [true, false] {
@@ -146,6 +147,7 @@ async fn a_source_is_merged_clause_by_clause() {
     }
 }
 
+/// MRG-1, MRG-2
 #[tokio::test]
 async fn a_row_that_several_of_the_source_meet_is_an_error_unless_it_is_deleted() {
     let lake = with_source(true).await;
