@@ -3,7 +3,6 @@
 use lake_format::operation::Unchanged;
 use lake_format::{WriteOutcome, WriteReport};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -28,15 +27,7 @@ pub fn settled(outcome: WriteOutcome, table: &str) -> Result<WriteReport, CliErr
 
 /// The report of a write that had nothing to do on a table of that version.
 fn nothing(version: u64) -> WriteReport {
-    WriteReport {
-        version,
-        txn_id: Uuid::nil(),
-        rows: 0,
-        files_added: 0,
-        files_removed: 0,
-        bytes_written: 0,
-        rows_deleted: 0,
-    }
+    WriteReport { version, ..WriteReport::default() }
 }
 
 /// Prints the report; with the number of rows that were left out where rows could be.

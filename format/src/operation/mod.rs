@@ -83,7 +83,7 @@ impl Input {
 }
 
 /// What a write did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteReport {
     /// The version that it became.
     pub version: u64,
