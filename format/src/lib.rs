@@ -26,7 +26,9 @@ pub mod write;
 
 pub use clock::{Clock, ClockRef, SystemClock};
 pub use error::{Error, ErrorKind, Result};
-pub use operation::{AppendOptions, CreateOptions, Input, OverwriteOptions, Profile, WriteOutcome, WriteReport};
+pub use operation::{
+    AppendOptions, CreateOptions, DeleteOptions, Input, OverwriteOptions, Profile, WriteOutcome, WriteReport,
+};
 pub use scan::ScanRequest;
 pub use snapshot::{At, Snapshot};
 pub use store::{Durability, StoreOptions, TableRoot};

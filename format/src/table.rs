@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::clock::ClockRef;
 use crate::error::Result;
-use crate::operation::{self, AppendOptions, CreateOptions, Input, OverwriteOptions, Unchanged, WriteOutcome};
+use crate::operation::{
+    self, AppendOptions, CreateOptions, DeleteOptions, Input, OverwriteOptions, Unchanged, WriteOutcome,
+};
 use crate::schema::{SchemaChange, StructField};
 use crate::snapshot::{At, HistoryEntry, Snapshot, history};
 use crate::store::TableRoot;
@@ -103,6 +105,15 @@ impl Table {
         Ok(self.moved(outcome))
     }
 
+    /// Deletes the rows of a condition.
+    ///
+    /// # Errors
+    /// As [`operation::delete`].
+    pub async fn delete(&mut self, options: &DeleteOptions) -> Result<WriteOutcome> {
+        let outcome = operation::delete(&self.snapshot, self.committer.as_ref(), options).await?;
+        Ok(self.moved(outcome))
+    }
+
     /// Adds nullable columns.
     ///
     /// # Errors
@@ -159,9 +170,9 @@ impl Table {
     fn moved(&mut self, outcome: WriteOutcome) -> WriteOutcome {
         let newest = match &outcome {
             WriteOutcome::Committed(_, committed) => &committed.snapshot,
-            WriteOutcome::Unchanged(Unchanged::AlreadyApplied { snapshot, .. } | Unchanged::Exists(snapshot)) => {
-                snapshot
-            }
+            WriteOutcome::Unchanged(
+                Unchanged::AlreadyApplied { snapshot, .. } | Unchanged::NoRows(snapshot) | Unchanged::Exists(snapshot),
+            ) => snapshot,
             WriteOutcome::Unknown(_) => return outcome,
         };
         self.snapshot = Arc::clone(newest);

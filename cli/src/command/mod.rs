@@ -6,6 +6,7 @@ mod checkpoint;
 mod commit;
 mod completions;
 mod create;
+mod delete;
 mod diff;
 mod files;
 mod fsck;
@@ -25,6 +26,7 @@ mod show;
 mod sql;
 mod store;
 mod tables;
+mod update;
 mod vacuum;
 
 use clap::{Parser, Subcommand};
@@ -76,6 +78,8 @@ pub enum Command {
     Import(import::Args),
     Scan(scan::Args),
     Sql(sql::Args),
+    Delete(delete::Args),
+    Update(update::Args),
     Show(show::Args),
     Log(log::Args),
     Files(files::Args),
@@ -119,6 +123,8 @@ pub async fn run(command: Command, global: &Global) -> Result<(), CliError> {
         Command::Import(args) => import::run(args, context).await,
         Command::Scan(args) => scan::run(args, context).await,
         Command::Sql(args) => sql::run(args, context).await,
+        Command::Delete(args) => delete::run(args, context).await,
+        Command::Update(args) => update::run(args, context).await,
         Command::Show(args) => show::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
         Command::Files(args) => files::run(args, context).await,

@@ -3,7 +3,6 @@
 use lake_format::operation::Unchanged;
 use lake_format::{WriteOutcome, WriteReport};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -19,14 +18,16 @@ pub fn settled(outcome: WriteOutcome, table: &str) -> Result<WriteReport, CliErr
         WriteOutcome::Unchanged(Unchanged::AlreadyApplied { version, snapshot }) => {
             Ok(nothing(version.unwrap_or_else(|| snapshot.version())))
         }
-        WriteOutcome::Unchanged(Unchanged::Exists(snapshot)) => Ok(nothing(snapshot.version())),
+        WriteOutcome::Unchanged(Unchanged::NoRows(snapshot) | Unchanged::Exists(snapshot)) => {
+            Ok(nothing(snapshot.version()))
+        }
         WriteOutcome::Unknown(unresolved) => Err(CliError::unknown(table, unresolved)),
     }
 }
 
 /// The report of a write that had nothing to do on a table of that version.
 fn nothing(version: u64) -> WriteReport {
-    WriteReport { version, txn_id: Uuid::nil(), rows: 0, files_added: 0, files_removed: 0, bytes_written: 0 }
+    WriteReport { version, ..WriteReport::default() }
 }
 
 /// Prints the report; with the number of rows that were left out where rows could be.
@@ -35,6 +36,9 @@ fn nothing(version: u64) -> WriteReport {
 /// Where standard output does not take it.
 pub fn print(context: &Context, report: &WriteReport, left_out: Option<u64>) -> Result<(), CliError> {
     let mut object = of(report);
+    if report.rows_deleted > 0 {
+        object = object.with("rows_deleted", Kind::Number, report.rows_deleted);
+    }
     if let Some(rows) = left_out {
         object = object.with("rows_left_out", Kind::Number, rows);
     }

@@ -46,6 +46,11 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
     answer(&context.session()?, &sql, args.output.as_deref(), context).await
 }
 
+/// A name as SQL quotes it.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Runs a statement and prints what it gives.
 pub async fn answer(session: &Session, sql: &str, to: Option<&Path>, context: &Context) -> Result<(), CliError> {
     let started_ms = context.clock().now_ms();
@@ -59,7 +64,11 @@ pub async fn answer(session: &Session, sql: &str, to: Option<&Path>, context: &C
         }
         SqlAnswer::Written(outcome) => {
             let report = report::settled(outcome, "the statement's table")?;
-            context.output().say(format_args!("{} written in {}", count(report.rows, "row"), elapsed()));
+            let gone = match report.rows_deleted {
+                0 => String::new(),
+                rows => format!("{} taken out, ", count(rows, "row")),
+            };
+            context.output().say(format_args!("{gone}{} written in {}", count(report.rows, "row"), elapsed()));
             report::print(context, &report, None)
         }
         SqlAnswer::Unchanged(why) => {

@@ -195,7 +195,7 @@ impl Resolver {
         let version = table.snapshot().version();
         let held = client.get_commit(&name, version).await?;
         let txn_id = held.txn_id.and_then(|id| Uuid::try_parse(&id).ok()).unwrap_or_default();
-        let report = WriteReport { version, txn_id, rows: 0, files_added: 0, files_removed: 0, bytes_written: 0 };
+        let report = WriteReport { version, txn_id, ..WriteReport::default() };
         let snapshot = Arc::clone(table.snapshot());
         Ok(WriteOutcome::Committed(report, Committed { version, txn_id, snapshot }))
     }

@@ -2,9 +2,12 @@
 
 mod alter;
 mod append;
+mod change;
 mod check;
 mod create;
+mod delete;
 mod domain;
+mod leave;
 mod overwrite;
 mod replace;
 mod restore;
@@ -23,8 +26,10 @@ use uuid::Uuid;
 
 pub use alter::{add_columns, alter_schema, set_properties};
 pub use append::{AppendOptions, append};
+pub use change::{RowChange, RowPlaces, change_rows};
 pub use check::{CheckOptions, CheckReport, Finding, Severity, check};
 pub use create::{CreateOptions, Profile, create};
+pub use delete::{DeleteOptions, delete};
 pub use domain::{remove_domain, set_domain};
 pub use overwrite::{OverwriteOptions, overwrite};
 pub use replace::Replace;
@@ -78,7 +83,7 @@ impl Input {
 }
 
 /// What a write did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteReport {
     /// The version that it became.
     pub version: u64,
@@ -92,6 +97,8 @@ pub struct WriteReport {
     pub files_removed: u64,
     /// Bytes of the data files written.
     pub bytes_written: u64,
+    /// Rows that left the table, as far as the write counts them: a delete does.
+    pub rows_deleted: u64,
 }
 
 /// How a write ended. A certain failure is an error instead.
@@ -115,6 +122,8 @@ pub enum Unchanged {
         /// A version of the table that has it.
         snapshot: Arc<Snapshot>,
     },
+    /// No row of the table was concerned.
+    NoRows(Arc<Snapshot>),
     /// The table was there already, and what is there was to be left alone ([`SaveMode::Ignore`]).
     Exists(Arc<Snapshot>),
 }
@@ -130,6 +139,7 @@ fn report(outcome: Outcome, written: &Written, files_added: u64, files_removed: 
                 files_added,
                 files_removed,
                 bytes_written: written.bytes,
+                rows_deleted: 0,
             };
             WriteOutcome::Committed(report, committed)
         }
@@ -204,7 +214,10 @@ async fn commit_unsynced(
     started_ms: i64,
     txn: Option<&AppTxn>,
 ) -> Result<WriteOutcome> {
-    let removed = staged.actions.iter().filter(|action| matches!(action, Action::Remove(_))).count() as u64;
+    let count = |of: fn(&Action) -> bool| staged.actions.iter().filter(|&action| of(action)).count() as u64;
+    // Files whose vectors alone change are removed and added in one.
+    let marked = count(|action| matches!(action, Action::Add(_))).saturating_sub(written.adds.len() as u64);
+    let removed = count(|action| matches!(action, Action::Remove(_))).saturating_sub(marked);
     let (root, snapshot, in_time) = match &base {
         Base::New(root, _) => (root.clone(), None, Ok(())),
         Base::On(snapshot) => {
@@ -254,6 +267,15 @@ async fn discard(root: &TableRoot, written: &Written) {
             if let Err(error) = deleted {
                 tracing::warn!(file = %log_path, %error, "a file of a rejected write stays until vacuum");
             }
+        }
+    }
+    for name in &written.vector_files {
+        let deleted = match root.child(name) {
+            Ok(path) => root.delete(&path).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = deleted {
+            tracing::warn!(file = %name, %error, "a file of a rejected write stays until vacuum");
         }
     }
 }

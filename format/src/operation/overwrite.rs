@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::append::{check_evolved, merged_schema};
-use super::replace::{Replace, Replaced};
+use super::leave::Leaving;
+use super::replace::Replace;
 use super::sequence::{self, AppTxn};
 use super::{
     Input, WriteOutcome, add_actions, check_judged, commit_written, context_on, counted, discard, mapped, with_schema,
     write_files,
 };
-use crate::action::{Action, Remove};
+use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::expr::EvaluatorRef;
 use crate::schema::mapping::{adopt, logical_path};
@@ -38,8 +39,8 @@ pub struct OverwriteOptions {
 
 /// Replaces rows by those of `input`. Older versions keep theirs.
 ///
-/// With a condition, every row of the input must satisfy it (OVW-1). Files that hold rows of both kinds are rewritten
-/// with the rows that stay (OVW-2).
+/// With a condition, every row of the input must satisfy it (OVW-1). In files that hold rows of both kinds those that
+/// leave are marked where the table has deletion vectors on, else the others are written again (OVW-2).
 ///
 /// # Errors
 /// As for an append; `Invalid` for a row that does not satisfy the condition, naming how many; `Unsupported` naming a file
@@ -108,7 +109,7 @@ fn stage(
     snapshot: &Snapshot,
     options: &OverwriteOptions,
     schema: Option<&StructType>,
-    replaced: Replaced,
+    replaced: Leaving,
     written: &Written,
 ) -> Staged {
     let now_ms = snapshot.clock().now_ms();
@@ -118,7 +119,7 @@ fn stage(
     }
     actions.extend(sequence::mark(options.txn.as_ref(), now_ms));
     let removed = replaced.files.len() as u64;
-    actions.extend(replaced.files.iter().map(|add| Action::Remove(Box::new(Remove::of(add, now_ms, true)))));
+    actions.extend(replaced.actions(now_ms));
     actions.extend(add_actions(written));
     let mut operation = Operation::new("WRITE")
         .with("mode", "Overwrite")
@@ -129,7 +130,8 @@ fn stage(
         Replace::Where(predicate) => {
             operation = operation
                 .with("predicate", json!(predicate).to_string())
-                .counting("numCopiedRows", replaced.copied_rows);
+                .counting("numCopiedRows", replaced.copied_rows)
+                .counting("numDeletedRows", replaced.rows);
         }
         Replace::Partitions => operation = operation.with("isDynamicPartitionOverwrite", true),
     }

@@ -1,24 +1,21 @@
-//! Which files an overwrite replaces, and the rows of them that stay.
+//! Which rows an overwrite replaces.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{BooleanArray, RecordBatch};
-use arrow_select::filter::filter_record_batch;
-use futures::{StreamExt, TryStreamExt};
+use arrow_array::RecordBatch;
+use futures::StreamExt;
 
-use super::{Input, context_on};
+use super::Input;
+use super::leave::{Leaving, leave};
 use crate::action::{Add, partition_value};
-use crate::conflict::{Ground, judge_file};
 use crate::error::{Error, Result};
-use crate::expr::{ColumnPath, CompareOp, Predicate, Verdict, evaluate};
-use crate::protocol::{Rules, is_supported};
-use crate::scan::{ReadOptions, ScanPlan, ScanRequest};
+use crate::expr::{ColumnPath, CompareOp, Predicate, evaluate};
 use crate::schema::mapping::physical_name;
 use crate::schema::{DataType, PrimitiveType, StructType};
 use crate::snapshot::Snapshot;
 use crate::transaction::{ReadSet, Reads};
-use crate::write::{DataWriter, Written, conform};
+use crate::write::{Written, conform};
 
 /// Which rows of a table an overwrite replaces.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,16 +27,6 @@ pub enum Replace {
     Where(Predicate),
     /// All rows of every partition that gets a new row. Other partitions stay.
     Partitions,
-}
-
-/// What an overwrite takes from the table.
-pub(super) struct Replaced {
-    /// Files that leave.
-    pub(super) files: Vec<Arc<Add>>,
-    /// What was read to find them.
-    pub(super) reads: Reads,
-    /// Rows that were written again because they stay.
-    pub(super) copied_rows: u64,
 }
 
 impl Replace {
@@ -85,20 +72,20 @@ impl Replace {
         snapshot: &Snapshot,
         schema: &Arc<StructType>,
         written: &mut Written,
-    ) -> Result<Replaced> {
+    ) -> Result<Leaving> {
         match self {
             Self::All => {
                 let files = snapshot.files().await?.iter().collect();
-                Ok(Replaced { files, reads: Reads::WholeTable, copied_rows: 0 })
+                Ok(Leaving::whole(files, Reads::WholeTable))
             }
             Self::Partitions => partitions(snapshot, &written.adds).await,
-            Self::Where(predicate) => matching(snapshot, schema, predicate, written).await,
+            Self::Where(predicate) => leave(snapshot, schema, predicate, written).await,
         }
     }
 }
 
 /// All files of the partitions that `adds` are in.
-async fn partitions(snapshot: &Snapshot, adds: &[Add]) -> Result<Replaced> {
+async fn partitions(snapshot: &Snapshot, adds: &[Add]) -> Result<Leaving> {
     let columns = partition_types(snapshot)?;
     let mut keys = BTreeSet::new();
     let mut parts = Vec::new();
@@ -116,7 +103,7 @@ async fn partitions(snapshot: &Snapshot, adds: &[Add]) -> Result<Replaced> {
             files.push(add);
         }
     }
-    Ok(Replaced { files, reads: reads.matching(Predicate::Or(parts)).into(), copied_rows: 0 })
+    Ok(Leaving::whole(files, reads.matching(Predicate::Or(parts)).into()))
 }
 
 /// A partition column, as the log and as the table call it.
@@ -160,125 +147,4 @@ fn partition_of(add: &Add, columns: &[PartitionColumn]) -> Result<Predicate> {
         })
     };
     columns.iter().map(one).collect::<Result<_>>().map(Predicate::And)
-}
-
-/// The files with rows for which `predicate` is true. Those with other rows as well are written again without them
-/// (OVW-2).
-async fn matching(
-    snapshot: &Snapshot,
-    schema: &Arc<StructType>,
-    predicate: &Predicate,
-    written: &mut Written,
-) -> Result<Replaced> {
-    let home = snapshot.root().home();
-    let ground = Ground {
-        protocol: snapshot.protocol(),
-        metadata: snapshot.metadata(),
-        schema: snapshot.schema(),
-        isolation: snapshot.properties().isolation_level,
-        home: &home,
-    };
-    let mut reads = ReadSet::default().matching(predicate.clone());
-    let (mut files, mut mixed) = (Vec::new(), Vec::new());
-    for add in snapshot.files().await?.iter() {
-        match judge_file(predicate, &add, ground) {
-            Verdict::NoneTrue => continue,
-            Verdict::AllTrue => files.push(Arc::clone(&add)),
-            Verdict::Unknown => mixed.push(Arc::clone(&add)),
-        }
-        reads.file(&add, &home);
-    }
-    let mut copied_rows = 0;
-    if !mixed.is_empty() {
-        let columns = predicate.columns().into_iter().filter_map(|path| path.0.first().cloned());
-        let columns: BTreeSet<String> = columns.collect();
-        let request = ScanRequest {
-            columns: Some(columns.into_iter().collect()),
-            predicate: Some(predicate.clone()),
-            limit: Some(1),
-            ..ScanRequest::default()
-        };
-        let (hits, all) = (snapshot.plan_scan(&request).await?, snapshot.plan_scan(&ScanRequest::default()).await?);
-        for add in mixed {
-            if holds_a_row(&hits, &add).await? {
-                check_splittable(snapshot, &add)?;
-                copied_rows += copy_others(snapshot, schema, predicate, (&all, &add), written).await?;
-                files.push(add);
-            }
-        }
-    }
-    Ok(Replaced { files, reads: reads.into(), copied_rows })
-}
-
-/// Whether a file holds a row that the plan wants.
-async fn holds_a_row(plan: &ScanPlan, add: &Add) -> Result<bool> {
-    let Some(file) = plan.files.iter().find(|file| file.path() == add.path) else { return Ok(false) };
-    let mut batches = plan.stream_file(&file.to_file(), ReadOptions::default());
-    while let Some(batch) = batches.try_next().await? {
-        if batch.num_rows() > 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Copies are new files: a row's id and its change would have to be written along, which is not done yet.
-fn check_splittable(snapshot: &Snapshot, add: &Add) -> Result<()> {
-    let feed = snapshot.metadata().configuration.get("delta.enableChangeDataFeed");
-    let feeds = feed.is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        && is_supported(snapshot.protocol(), "changeDataFeed");
-    let tracks = snapshot.properties().row_tracking && is_supported(snapshot.protocol(), "rowTracking");
-    let reason = match (tracks, feeds) {
-        (true, _) => "\"rowTracking\"",
-        (false, true) => "\"changeDataFeed\"",
-        (false, false) => return Ok(()),
-    };
-    Err(Error::unsupported(format!(
-        "a file holds rows that are replaced and rows that stay; on a table that uses the feature {reason} this version \
-         of Lake does not split it"
-    ))
-    .with_object(add.path.clone())
-    .with_hint("nothing was changed; choose a condition that covers whole files, such as one on partition columns"))
-}
-
-/// Writes the rows of a file that stay, and counts them.
-async fn copy_others(
-    snapshot: &Snapshot,
-    schema: &Arc<StructType>,
-    predicate: &Predicate,
-    (plan, add): (&ScanPlan, &Add),
-    written: &mut Written,
-) -> Result<u64> {
-    let missing = || Error::internal("a live file is not in the plan of all files").with_object(add.path.clone());
-    let file = plan.files.iter().find(|file| file.path() == add.path).ok_or_else(missing)?;
-    let mut context = context_on(snapshot, schema);
-    // These rows were in the table before: nobody judges them again (RUL-3).
-    context.rules = Rules::default();
-    let mut writer = DataWriter::new(context)?;
-    let mut batches = plan.stream_file(&file.to_file(), ReadOptions::default());
-    loop {
-        let taken = match batches.try_next().await {
-            Ok(None) => break,
-            Ok(Some(batch)) => match staying(predicate, &batch) {
-                Ok(batch) => writer.write(batch).await,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        if let Err(error) = taken {
-            writer.abort().await;
-            return Err(error);
-        }
-    }
-    let copies = writer.finish().await?;
-    written.bytes += copies.bytes;
-    written.adds.extend(copies.adds);
-    Ok(copies.rows)
-}
-
-/// The rows for which the condition is false or unknown.
-fn staying(predicate: &Predicate, batch: &RecordBatch) -> Result<RecordBatch> {
-    let answers = evaluate(predicate, batch)?;
-    let stays: BooleanArray = answers.iter().map(|answer| Some(answer != Some(true))).collect();
-    filter_record_batch(batch, &stays).map_err(|e| Error::internal("rows could not be picked").with_source(e))
 }

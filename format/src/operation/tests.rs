@@ -178,5 +178,6 @@ async fn a_table_that_can_not_be_is_refused_before_anything_is_written() {
     assert!(root.list("").await.expect("list").is_empty());
 }
 
+mod deleting;
 mod lasting;
 mod replacing;

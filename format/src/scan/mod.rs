@@ -1,6 +1,7 @@
 //! Which files a query must read, and their rows as Arrow batches.
 
 pub(crate) mod adapt;
+mod candidates;
 mod files;
 mod late;
 mod layout;
@@ -48,6 +49,9 @@ pub struct ScanRequest {
     /// Whether the version that last changed each row comes along, as the column [`ROW_COMMIT_VERSION`] behind the
     /// others.
     pub row_commit_versions: bool,
+    /// Names of two columns that come behind the others where they are asked for: the place of each row's file among
+    /// [`ScanPlan::files`], and the row's place in the file, the first being 0.
+    pub row_places: Option<(String, String)>,
     /// Whether the plan tells what the log knows of its columns, which costs reading their statistics.
     pub statistics: bool,
 }

@@ -104,12 +104,13 @@ enum Picked {
 }
 
 impl Picked {
-    fn get(&self, at: usize) -> Option<ScanFile> {
-        let file = match self {
-            Self::All(files) => files.get(at),
-            Self::Some(files, places) => files.get(usize::try_from(*places.get(at)?).ok()?),
+    /// A file and its place among those of the plan.
+    fn get(&self, at: usize) -> Option<(usize, ScanFile)> {
+        let (place, files) = match self {
+            Self::All(files) => (at, files),
+            Self::Some(files, places) => (usize::try_from(*places.get(at)?).ok()?, files),
         };
-        file.map(|file| file.to_file())
+        Some((place, files.get(place)?.to_file()))
     }
 }
 
@@ -246,12 +247,12 @@ impl Drop for FileTask {
 }
 
 impl FileTask {
-    fn start(scan: Arc<Scan>, file: ScanFile, limit: Option<u64>, alone: bool) -> Self {
+    fn start(scan: Arc<Scan>, (place, file): (usize, ScanFile), limit: Option<u64>, alone: bool) -> Self {
         let (queue, batches) = mpsc::channel(WAITING_PARTS);
         let (turn, turn_comes) = watch::channel(Turn::Ahead);
         let sender = Sender::new(queue, &scan.options);
         let task = tokio::spawn(async move {
-            let mut work = FileWork { scan, file, limit, alone, turn: turn_comes, sender, has_sent: false };
+            let mut work = FileWork { scan, place, file, limit, alone, turn: turn_comes, sender, has_sent: false };
             let done = AssertUnwindSafe(work.run()).catch_unwind().await;
             let last = match done {
                 Ok(Ok(())) => Ok(None),
@@ -289,6 +290,8 @@ enum Turn {
 /// The reading of one file.
 struct FileWork {
     scan: Arc<Scan>,
+    /// Place of the file in the plan.
+    place: usize,
     file: ScanFile,
     limit: Option<u64>,
     alone: bool,
@@ -318,7 +321,7 @@ impl FileWork {
         let (shared, options, version) = (&scan.shared, &scan.options, scan.shared.table.version);
         let mut layout = Layout::new(shared, &self.file, &parquet)?;
         let tracking = shared.table.row_tracking.as_ref();
-        let row_ids = RowIds::new(&shared.row_ids, tracking, &self.file, &parquet, &mut layout);
+        let row_ids = RowIds::new(&shared.row_ids, tracking, (self.place, &self.file), &parquet, &mut layout);
         let (parquet, rows) = rows_to_read(shared, &layout, parquet, vector.as_ref()).await?;
         let (parquet, rows) =
             self.passing(&layout, parquet, rows).await.map_err(|e| gone(e, version, &self.file.path))?;

@@ -1,4 +1,4 @@
-//! The stable ids of rows and the versions that last changed them, for scans that ask for them.
+//! Where rows stand in their files, their stable ids and the versions that last changed them, for scans that ask for them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,10 +44,14 @@ impl RowTracking {
 }
 
 /// One wanted column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     RowId,
     RowCommitVersion,
+    /// The place of the row's file in the plan, under a name of the caller's choice.
+    FilePlace(String),
+    /// The row's place in its file, under a name of the caller's choice.
+    Place(String),
 }
 
 impl Wanted {
@@ -63,6 +67,9 @@ impl Wanted {
             return Err(Error::unsupported("the table does not track its rows (table feature \"rowTracking\")")
                 .with_hint("row ids are there once delta.enableRowTracking is true"));
         }
+        if let Some((file, row)) = request.row_places.clone() {
+            wanted.extend([Self::FilePlace(file), Self::Place(row)]);
+        }
         for one in &wanted {
             let taken = |field: &FieldRef| field.name().eq_ignore_ascii_case(one.name());
             if let Some(field) = output.fields().iter().find(|field| taken(field)) {
@@ -74,14 +81,15 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn name(self) -> &'static str {
+    fn name(&self) -> &str {
         match self {
             Self::RowId => ROW_ID,
             Self::RowCommitVersion => ROW_COMMIT_VERSION,
+            Self::FilePlace(name) | Self::Place(name) => name,
         }
     }
 
-    pub(super) fn field(self) -> Field {
+    pub(super) fn field(&self) -> Field {
         Field::new(self.name(), ArrowType::Int64, true)
     }
 }
@@ -104,12 +112,14 @@ impl RowIds {
     pub(super) fn new(
         wanted: &[Wanted],
         tracking: Option<&RowTracking>,
-        file: &ScanFile,
+        (place, file): (usize, &ScanFile),
         parquet: &ParquetFile,
         layout: &mut Layout,
     ) -> Self {
-        let source = |&wanted: &Wanted| {
+        let source = |wanted: &Wanted| {
             let (name, base) = match wanted {
+                Wanted::FilePlace(_) => (None, i64::try_from(place).ok()),
+                Wanted::Place(_) => (None, Some(0)),
                 Wanted::RowId => (tracking.and_then(|t| t.row_id_column.as_ref()), file.base_row_id),
                 Wanted::RowCommitVersion => {
                     (tracking.and_then(|t| t.row_commit_version_column.as_ref()), file.default_row_commit_version)
@@ -117,7 +127,7 @@ impl RowIds {
             };
             let fields = parquet.arrow_schema().fields();
             let root = name.and_then(|name| fields.iter().position(|field| field.name() == name));
-            Source { wanted, root, base }
+            Source { wanted: wanted.clone(), root, base }
         };
         let columns: Vec<Source> = wanted.iter().map(source).collect();
         for root in columns.iter().filter_map(|column| column.root) {
@@ -163,7 +173,10 @@ impl Source {
             if let Some(own) = own.filter(|own| own.is_valid(row)) {
                 return Ok(own.value(row));
             }
-            let offset = if self.wanted == Wanted::RowId { i64::try_from(position).ok() } else { Some(0) };
+            let offset = match self.wanted {
+                Wanted::RowId | Wanted::Place(_) => i64::try_from(position).ok(),
+                Wanted::RowCommitVersion | Wanted::FilePlace(_) => Some(0),
+            };
             let value = self.base.zip(offset).and_then(|(base, offset)| base.checked_add(offset));
             value.ok_or_else(|| {
                 Error::corrupt(format!(

@@ -52,13 +52,16 @@ async fn get_range(root: &TableRoot, path: &Path, range: std::ops::Range<u64>) -
     Ok(answer.bytes().await?)
 }
 
-/// Writes the file and makes it last. Its vectors can be committed then.
+/// Writes the file and makes it last; its bytes. Its vectors can be committed then.
 ///
 /// # Errors
 /// `Invalid` for a prefix that can't be a directory; the store's own.
-pub async fn write_deletion_vectors(root: &TableRoot, file: VectorFile) -> Result<()> {
+pub async fn write_deletion_vectors(root: &TableRoot, file: VectorFile) -> Result<u64> {
     let path = root.child(&file.path())?;
-    root.put(&path, Bytes::from(file.into_bytes())).await
+    let bytes = Bytes::from(file.into_bytes());
+    let size_bytes = bytes.len() as u64;
+    root.put(&path, bytes).await?;
+    Ok(size_bytes)
 }
 
 #[cfg(test)]

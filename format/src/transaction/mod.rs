@@ -17,7 +17,7 @@ pub use crate::conflict::{ReadSet, Reads};
 pub use crate::log::CommitBody;
 pub use committer::{CommitAnswer, Committer, LogCommitter};
 pub use stamp::Marks;
-pub use transact::{Base, check_deadline, check_rearrangement, transact, transact_behind};
+pub use transact::{Base, check_deadline, check_rearrangement, check_rows_may_leave, transact, transact_behind};
 
 use crate::action::Action;
 use crate::error::Error;

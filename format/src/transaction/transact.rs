@@ -206,7 +206,9 @@ fn check_staged(head: Option<&Snapshot>, root: &TableRoot, clock: &ClockRef, sta
     let after = match head {
         Some(snapshot) => {
             snapshot.check_writable()?;
-            check_append_only(snapshot, &staged.actions)?;
+            if staged.actions.iter().any(|action| matches!(action, Action::Remove(remove) if remove.data_change)) {
+                check_rows_may_leave(snapshot)?;
+            }
             if staged.actions.iter().any(|action| matches!(action, Action::Add(add) if !add.data_change)) {
                 check_rearrangement(snapshot)?;
             }
@@ -277,9 +279,12 @@ fn check_features(actions: &[Action], head: &Snapshot) -> Result<()> {
     }
 }
 
-fn check_append_only(snapshot: &Snapshot, actions: &[Action]) -> Result<()> {
-    let deletes = |action: &Action| matches!(action, Action::Remove(remove) if remove.data_change);
-    if snapshot.properties().append_only && actions.iter().any(deletes) {
+/// Refuses to take rows from a table that only takes appends.
+///
+/// # Errors
+/// `Unsupported`.
+pub fn check_rows_may_leave(snapshot: &Snapshot) -> Result<()> {
+    if snapshot.properties().append_only {
         return Err(Error::new(ErrorKind::Unsupported, "the table is append-only (delta.appendOnly): rows stay")
             .with_object(snapshot.root().display())
             .with_hint("nothing was changed; append instead, or set delta.appendOnly to false"));

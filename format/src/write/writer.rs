@@ -99,6 +99,8 @@ pub struct Written {
     pub rows: u64,
     /// Bytes in all.
     pub bytes: u64,
+    /// Files of deletion vectors, below the table's root, not percent-encoded.
+    pub vector_files: Vec<String>,
 }
 
 /// Writes batches to data files. Ends with [`DataWriter::finish`] or [`DataWriter::abort`]; a writer that is merely
@@ -350,7 +352,7 @@ impl DataWriter {
         self.closed.sort_by_key(|(sequence, _)| *sequence);
         let adds: Vec<Add> = self.closed.drain(..).map(|(_, add)| add).collect();
         let bytes = adds.iter().map(|add| u64::try_from(add.size).unwrap_or(0)).sum();
-        Ok((Written { adds, rows: self.rows, bytes }, unsynced))
+        Ok((Written { adds, rows: self.rows, bytes, vector_files: Vec::new() }, unsynced))
     }
 
     /// Gives up and deletes what was sent. Only for a write that no commit was tried for: a file that a commit may

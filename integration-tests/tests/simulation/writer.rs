@@ -360,7 +360,9 @@ async fn commit(client: Client, snapshot: Arc<Snapshot>, staged: Staged) -> Done
 fn written(outcome: WriteOutcome) -> Answer {
     match outcome {
         WriteOutcome::Committed(report, _) => Answer::Committed(report.version, report.txn_id),
-        WriteOutcome::Unchanged(Unchanged::AlreadyApplied { .. } | Unchanged::Exists(_)) => Answer::Applied,
+        WriteOutcome::Unchanged(Unchanged::AlreadyApplied { .. } | Unchanged::NoRows(_) | Unchanged::Exists(_)) => {
+            Answer::Applied
+        }
         WriteOutcome::Unknown(unresolved) => Answer::Unknown(unresolved.token()),
     }
 }

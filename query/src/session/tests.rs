@@ -671,3 +671,5 @@ async fn the_engines_usual_sql_is_run() {
     let tree = lake.rows("EXPLAIN FORMAT TREE SELECT id FROM bronze.orders WHERE id = 7").await.join("");
     assert!(tree.contains("LakeScanExec"), "{tree}");
 }
+
+mod changes;

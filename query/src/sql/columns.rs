@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::arrow::datatypes::{DataType, Fields, Schema};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
-    WildcardAdditionalOptions,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::tables::{Named, normal};
@@ -33,6 +33,9 @@ pub(super) fn spell(query: &mut Query, schemas: &[&Schema], tables: &[Named]) {
         spellings.entry(alias.to_lowercase()).or_insert_with(|| HashSet::from([alias]));
     }
     spellings.retain(|lower, names| names.len() > 1 || !names.contains(lower));
+    let schema_of = |name: &String| Some(schemas[tables.iter().position(|table| table.name.table() == name)?]);
+    let within = collected.within.iter();
+    let within = within.map(|(alias, names)| (alias.clone(), names.iter().filter_map(schema_of).collect())).collect();
     let of_catalog = |kept: bool| {
         tables
             .iter()
@@ -43,6 +46,7 @@ pub(super) fn spell(query: &mut Query, schemas: &[&Schema], tables: &[Named]) {
     qualifiers.extend(collected.named);
     let mut speller = Speller {
         spellings,
+        within,
         qualifiers,
         aliased: collected.aliased,
         taken: of_catalog(false).collect(),
@@ -84,6 +88,24 @@ struct Collector {
     aliased: HashSet<String>,
     /// Parts of names of tables.
     named: HashSet<String>,
+    /// The tables whose columns are known under a name.
+    within: HashMap<String, Vec<String>>,
+}
+
+/// The tables that a factor takes its columns from, where these pass through.
+fn tables_in(factor: &TableFactor, found: &mut Vec<String>) {
+    match factor {
+        TableFactor::Table { name, .. } => found.extend(name.0.last().and_then(ObjectNamePart::as_ident).map(normal)),
+        TableFactor::Derived { subquery, .. } => {
+            if let SetExpr::Select(select) = subquery.body.as_ref() {
+                for from in &select.from {
+                    tables_in(&from.relation, found);
+                    from.joins.iter().for_each(|join| tables_in(&join.relation, found));
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Collector {
@@ -124,8 +146,17 @@ impl VisitorMut for Collector {
         if let TableFactor::Table { name, .. } = factor {
             self.named.extend(name.0.iter().filter_map(ObjectNamePart::as_ident).map(normal));
         }
-        if let Some(alias) = alias_of(factor) {
-            self.table(alias);
+        let mut within = Vec::new();
+        tables_in(factor, &mut within);
+        let known_as = match alias_of(factor) {
+            Some(alias) => {
+                self.table(alias);
+                Some(normal(&alias.name))
+            }
+            None => within.first().cloned(),
+        };
+        if let Some(known_as) = known_as {
+            self.within.entry(known_as).or_default().extend(within);
         }
         ControlFlow::Continue(())
     }
@@ -148,6 +179,8 @@ fn alias_of(factor: &mut TableFactor) -> Option<&mut TableAlias> {
 struct Speller<'a> {
     /// Lower case to the spellings in use; a single one that is not the lower case itself, or several.
     spellings: Spellings,
+    /// What a table's columns are, by its name in front of them.
+    within: HashMap<String, Vec<&'a Schema>>,
     /// Names and aliases of tables: in front of a dot these are no columns.
     qualifiers: HashSet<String>,
     /// Those of them that are aliases.
@@ -160,19 +193,35 @@ struct Speller<'a> {
 
 impl Speller<'_> {
     fn ident(&self, ident: &mut Ident) {
+        self.ident_of(None, ident);
+    }
+
+    /// Spells a column, which stands behind the name of a table where one is given.
+    fn ident_of(&self, table: Option<&str>, ident: &mut Ident) {
         if ident.quote_style.is_some() {
             return;
         }
-        let Some(names) = self.spellings.get(&ident.value.to_lowercase()) else { return };
+        let lower = ident.value.to_lowercase();
+        let Some(names) = self.spellings.get(&lower) else { return };
         let spelling = match names.len() {
             1 => names.iter().next(),
-            // Two columns differ in case alone: the one that was written, if it was.
-            _ => names.get(&ident.value),
+            // Two columns differ in case alone: the one of the table in front, or the one that was written, if it was.
+            _ => table.and_then(|table| self.column_of(table, &ident.value)).or_else(|| names.get(&ident.value)),
         };
         if let Some(spelling) = spelling {
             ident.value.clone_from(spelling);
             ident.quote_style = Some('"');
         }
+    }
+
+    /// The column of a table that `written` means: it itself, or the only one that differs in case alone.
+    fn column_of(&self, table: &str, written: &str) -> Option<&String> {
+        let within = self.within.get(table)?;
+        let columns = || within.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name()));
+        let lower = written.to_lowercase();
+        let mut alike = columns().filter(|name| name.to_lowercase() == lower);
+        let only = alike.next().filter(|_| alike.next().is_none());
+        columns().find(|name| *name == written).or(only)
     }
 
     /// How many parts in front of `lower` belong to a name that the rewrite took away.
@@ -190,10 +239,13 @@ impl Speller<'_> {
         idents.drain(..self.parts_taken(&lower));
         let count = idents.len();
         let mut in_front = true;
+        let mut table: Option<String> = None;
         for (at, ident) in idents.iter_mut().enumerate() {
             in_front &= at + 1 < count && self.qualifiers.contains(&normal(ident));
-            if !in_front {
-                self.ident(ident);
+            if in_front {
+                table = Some(normal(ident));
+            } else {
+                self.ident_of(table.take().as_deref(), ident);
             }
         }
     }

@@ -7,7 +7,7 @@ use lake_format::expr::Predicate;
 use lake_format::{Error, Result};
 
 use super::engine::Engine;
-use super::plan::plan;
+use super::plan::{Planned, plan};
 use super::text;
 use crate::error::from_engine;
 use crate::predicate::translate;
@@ -31,10 +31,14 @@ pub(crate) async fn condition(engine: &Engine, table: &TableRef, condition: &str
         return Err(no_condition(condition));
     }
     let (planned, _) = plan(engine, statement, None).await?;
+    of_plan(&planned)?.ok_or_else(|| no_condition(condition))
+}
+
+/// The condition of a query on the rows of one table; `None` where it is more than that.
+pub(super) fn of_plan(planned: &Planned) -> Result<Option<Condition>> {
     let optimized = planned.state.optimize(&planned.plan).map_err(|error| from_engine(&error))?;
     let mut found = Found::default();
-    found.look(&optimized).ok_or_else(|| no_condition(condition))?;
-    Ok(found.condition())
+    Ok(found.look(&optimized).map(|()| found.condition()))
 }
 
 fn no_condition(text: &str) -> Error {

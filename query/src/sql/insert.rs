@@ -25,10 +25,11 @@ pub(super) async fn insert(engine: &Engine, insert: Insert) -> Result<SqlAnswer>
     let place = target(name)?;
     let Some(mut source) = insert.source else { return Err(refused_part("INSERT without SELECT or VALUES")) };
     name_apart(&mut source);
-    let (Planned { state, plan }, table) = plan(engine, Statement::Query(source), Some(&place)).await?;
+    let (planned, table) = plan(engine, Statement::Query(source), Some(&place)).await?;
     let mut table = table.ok_or_else(|| Error::internal("the table was not opened").with_object(place.to_string()))?;
     table.snapshot().check_writable()?;
     let columns = targets(table.snapshot().schema(), &insert.columns)?;
+    let Planned { state, plan } = planned.typed()?;
     let plan = assigned(plan, &columns)?;
     let (schema, batches) = Planned { state, plan }.stream().await?;
     let input = Input::new(schema, batches).within(engine.write_bytes);
@@ -59,7 +60,7 @@ fn check_clauses(insert: &Insert) -> Result<()> {
 }
 
 /// The columns written to, in the order of the values: those named, or all.
-fn targets<'a>(schema: &'a StructType, named: &[ObjectName]) -> Result<Vec<&'a StructField>> {
+pub(super) fn targets<'a>(schema: &'a StructType, named: &[ObjectName]) -> Result<Vec<&'a StructField>> {
     if named.is_empty() {
         return Ok(schema.fields.iter().collect());
     }
@@ -120,7 +121,7 @@ fn assigned(plan: LogicalPlan, columns: &[&StructField]) -> Result<LogicalPlan> 
 /// The type to convert to, if any. A conversion fails on values that have no place in the column. Those that would
 /// lose something in silence are not done; nested values of another shape are left to the writer, which takes them by
 /// the names of their fields if they fit.
-fn conversion(from: &ArrowType, column: &StructField, into: &ArrowType) -> Result<Option<ArrowType>> {
+pub(super) fn conversion(from: &ArrowType, column: &StructField, into: &ArrowType) -> Result<Option<ArrowType>> {
     if from == into {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -18,10 +18,15 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{AnalyzeFormat, AnalyzeFormatKind, DescribeAlias, Query, Statement};
+use datafusion::sql::sqlparser::ast::{
+    AnalyzeFormat, AnalyzeFormatKind, DescribeAlias, Ident, ObjectName, Query, SetExpr, Statement, TableAlias,
+    TableFactor,
+};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use lake_format::scan::ScanPlan;
 use lake_format::snapshot::At;
 use lake_format::{Error, Result, Snapshot, Table};
 
@@ -32,7 +37,7 @@ use super::outputs::{Names, name_apart};
 use super::refuse::{refused, refused_part};
 use super::tables::{Named, Source, find};
 use crate::error::from_engine;
-use crate::provider::LakeTableProvider;
+use crate::provider::{LakeTableProvider, PlacesProvider};
 use crate::reference::{Place, TableRef};
 
 /// Tables opened at once.
@@ -85,6 +90,64 @@ pub(super) async fn plan(
     let query = query_of(&mut statement)?;
     let found = find(query)?;
     let mut opened = Opened::open(engine, &found, target).await?;
+    let state = state(engine, config);
+    let providers = opened.providers(&state, &found).await?;
+    spell_out(query, &found, &providers);
+    register(&state, providers).map_err(|error| from_engine(&error))?;
+    let plan = only_reading(&state, statement).await?;
+    let target = target.and_then(|place| opened.tables.remove(place));
+    Ok((Planned { state, plan }, target))
+}
+
+/// A query over the rows of a table that are to be changed.
+pub(super) struct PlannedChange {
+    pub(super) planned: Planned,
+    pub(super) table: Table,
+    /// The plan of the scan that finds the rows, once the query has begun.
+    pub(super) scan: Arc<OnceLock<ScanPlan>>,
+}
+
+/// Plans `query`, the first table of whose SELECT is `target`: its rows tell where they stand, by two columns behind its
+/// own. Where the query names the table elsewhere, it reads it as any other.
+pub(super) async fn plan_change(engine: &Engine, mut query: Query, target: &Place) -> Result<PlannedChange> {
+    let found = find(&mut query)?;
+    let mut opened = Opened::open(engine, &found, Some(target)).await?;
+    let state = state(engine, engine.config.clone());
+    let mut providers = opened.providers(&state, &found).await?;
+    spell_out(&mut query, &found, &providers);
+    let missing = || Error::internal("the table was not opened").with_object(target.to_string());
+    let table = opened.tables.remove(target).ok_or_else(missing)?;
+    let rows = PlacesProvider::new(Arc::clone(table.snapshot()))?;
+    let scan = rows.scan_plan();
+    rename_first(&mut query, CHANGED)?;
+    providers.push((TableReference::bare(CHANGED), Arc::new(rows)));
+    register(&state, providers).map_err(|error| from_engine(&error))?;
+    let plan = only_reading(&state, Statement::Query(Box::new(query))).await?;
+    Ok(PlannedChange { planned: Planned { state, plan }, table, scan })
+}
+
+/// What the engine calls the table whose rows are changed. No path and no name of a catalog is spelled like this.
+const CHANGED: &str = "lake: the rows, to be changed";
+
+/// Gives the first table of a SELECT another name, under the alias by which its columns are known.
+fn rename_first(query: &mut Query, to: &str) -> Result<()> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Err(Error::internal("rows to be changed are looked for by a SELECT"));
+    };
+    let first = select.from.first_mut().map(|from| &mut from.relation);
+    let Some(TableFactor::Table { name, alias, .. }) = first else {
+        return Err(Error::internal("rows to be changed are looked for in a table"));
+    };
+    if alias.is_none() {
+        let last = name.0.last().and_then(|part| part.as_ident()).cloned();
+        let last = last.ok_or_else(|| Error::internal("a table has a name"))?;
+        *alias = Some(TableAlias { explicit: true, name: last, columns: Vec::new(), at: None });
+    }
+    *name = ObjectName::from(vec![Ident::with_quote('"', to)]);
+    Ok(())
+}
+
+fn state(engine: &Engine, config: SessionConfig) -> SessionState {
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::clone(&engine.runtime))
@@ -93,18 +156,19 @@ pub(super) async fn plan(
         .build();
     // What now() and current_date are for the whole statement.
     state.mark_start_execution();
-    let mut providers: Vec<(TableReference, Arc<dyn TableProvider>)> = Vec::with_capacity(found.len());
-    for named in &found {
-        let provider: Arc<dyn TableProvider> = match &named.source {
-            Source::File(file) => file.open(&state).await?,
-            Source::Table(reference) => Arc::new(LakeTableProvider::new(opened.snapshot(reference).await?)?),
-        };
-        providers.push((named.name.clone(), provider));
-    }
+    state
+}
+
+/// Tables under the names that a statement has for them.
+type Providers = Vec<(TableReference, Arc<dyn TableProvider>)>;
+
+fn spell_out(query: &mut Query, found: &[Named], providers: &Providers) {
     let schemas: Vec<SchemaRef> = providers.iter().map(|(_, provider)| provider.schema()).collect();
-    spell(query, &schemas.iter().map(Arc::as_ref).collect::<Vec<&Schema>>(), &found);
+    spell(query, &schemas.iter().map(Arc::as_ref).collect::<Vec<&Schema>>(), found);
     resolve_using(query);
-    register(&state, providers).map_err(|error| from_engine(&error))?;
+}
+
+async fn only_reading(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
     let statement = EngineStatement::Statement(Box::new(statement));
     let planning = async {
         let plan = state.statement_to_plan(statement).await?;
@@ -113,9 +177,7 @@ pub(super) async fn plan(
         only_reads.verify_plan(&plan)?;
         Ok(plan)
     };
-    let plan = guarded(planning).await?;
-    let target = target.and_then(|place| opened.tables.remove(place));
-    Ok((Planned { state, plan }, target))
+    guarded(planning).await
 }
 
 /// An explanation with one row for each line of a plan; `None` for rows of another shape.
@@ -161,6 +223,14 @@ fn query_of(statement: &mut Statement) -> Result<&mut Query> {
 }
 
 impl Planned {
+    /// The query with the types that its values really have: before, those of a CASE are those of its first branch.
+    pub(super) fn typed(self) -> Result<Self> {
+        let Self { state, plan } = self;
+        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+        let plan = plan.map_err(|error| from_engine(&error))?;
+        Ok(Self { state, plan })
+    }
+
     /// Starts the query.
     pub(super) async fn stream(self) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
         let Self { state, plan } = self;
@@ -224,6 +294,18 @@ impl Opened {
         Ok(Self { tables, snapshots: Vec::new() })
     }
 
+    async fn providers(&mut self, state: &SessionState, found: &[Named]) -> Result<Providers> {
+        let mut providers: Providers = Vec::with_capacity(found.len());
+        for named in found {
+            let provider: Arc<dyn TableProvider> = match &named.source {
+                Source::File(file) => file.open(state).await?,
+                Source::Table(reference) => Arc::new(LakeTableProvider::new(self.snapshot(reference).await?)?),
+            };
+            providers.push((named.name.clone(), provider));
+        }
+        Ok(providers)
+    }
+
     async fn snapshot(&mut self, reference: &TableRef) -> Result<Arc<Snapshot>> {
         let Some(table) = self.tables.get(&reference.place) else {
             return Err(Error::internal("a table was not opened").with_object(reference.to_string()));
@@ -242,10 +324,7 @@ impl Opened {
     }
 }
 
-fn register(
-    state: &SessionState,
-    providers: Vec<(TableReference, Arc<dyn TableProvider>)>,
-) -> Result<(), DataFusionError> {
+fn register(state: &SessionState, providers: Providers) -> Result<(), DataFusionError> {
     let catalogs = state.catalog_list();
     for (name, provider) in providers {
         let name = name.resolve(DEFAULT_CATALOG, DEFAULT_SCHEMA);

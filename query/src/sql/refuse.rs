@@ -17,7 +17,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("COPY", "read files with `lake import`, write them with `lake sql --format`"),
     ("DEALLOCATE", ONE_STATEMENT),
     ("DECLARE", ONE_STATEMENT),
-    ("DELETE", REWRITE),
     ("DETACH", ONE_STATEMENT),
     ("DISCARD", ONE_STATEMENT),
     ("DROP", "catalog tables are managed with `lake tables`"),
@@ -29,7 +28,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("KILL", ONE_STATEMENT),
     ("LOAD", "read files with `lake import`"),
     ("LOCK", ONE_STATEMENT),
-    ("MERGE", REWRITE),
     ("MSCK", ONE_STATEMENT),
     ("OPTIMIZE", "use `lake optimize`"),
     ("PRAGMA", ONE_STATEMENT),
@@ -49,7 +47,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("TRUNCATE", REWRITE),
     ("UNCACHE", ONE_STATEMENT),
     ("UNLOAD", "write files with `lake sql --format`"),
-    ("UPDATE", REWRITE),
     ("USE", "name tables with their schema, as in bronze.orders"),
     ("VACUUM", "use `lake vacuum`"),
 ];

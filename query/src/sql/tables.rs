@@ -280,6 +280,18 @@ fn in_catalog(parts: &[String]) -> Option<TableReference> {
     }
 }
 
+/// The alias of a table that is given none.
+///
+/// # Errors
+/// `Invalid` for a reference that can't be read.
+pub(super) fn own_alias(name: &ObjectName) -> Result<TableAlias> {
+    let source = match DataFile::of(name) {
+        Some(file) => Source::File(file),
+        None => Source::Table(reference(name)?.0),
+    };
+    Ok(default_alias(&source, name))
+}
+
 /// What the columns of a table without alias are qualified by: the last part of its name or path.
 fn default_alias(source: &Source, written: &ObjectName) -> TableAlias {
     let last = match source {

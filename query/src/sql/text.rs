@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use lake_format::{Error, Result};
 
 use super::dialect::LakeDialect;
+use super::merge::ALL_COLUMNS;
 use super::refuse::refuse;
 use crate::error::{from_parser, too_deep};
 use crate::reference::{parse_at, split_version};
@@ -30,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Statement> {
     check_single(&tokens)?;
     refuse(&tokens)?;
     check_chains(&tokens)?;
-    let tokens = join_versions(tokens)?;
+    let tokens = name_stars(join_versions(tokens)?);
     let mut parser = Parser::new(&LakeDialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| from_parser(&error))?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -40,6 +41,30 @@ pub(super) fn parse(text: &str) -> Result<Statement> {
             .with_object(place(rest.span.start)));
     }
     Ok(statement)
+}
+
+/// Gives the stars of `UPDATE SET *` and `INSERT *` in a MERGE a form that the parser reads.
+fn name_stars(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |token: &TokenWithSpan, keyword: &str| matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword));
+    let mut blank = |token: &&TokenWithSpan| !is_blank(&token.token);
+    if !tokens.iter().find(&mut blank).is_some_and(|first| is(first, "MERGE")) {
+        return tokens;
+    }
+    let mut named: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let before = named.iter().rev().find(|before| !is_blank(&before.token));
+        let replaced = match (&token.token, before) {
+            (Token::Mul, Some(before)) if is(before, "SET") => format!("\"{ALL_COLUMNS}\" = 0"),
+            (Token::Mul, Some(before)) if is(before, "INSERT") => format!("(\"{ALL_COLUMNS}\") VALUES (0)"),
+            _ => {
+                named.push(token);
+                continue;
+            }
+        };
+        let replaced = Tokenizer::new(&LakeDialect, &replaced).tokenize().unwrap_or_default();
+        named.extend(replaced.into_iter().map(|part| TokenWithSpan { token: part, span: token.span }));
+    }
+    named
 }
 
 fn place(location: Location) -> String {

@@ -12,13 +12,13 @@ use crate::expr::{ColumnPath, CompareOp, Predicate, Scalar};
 use crate::scan::{ReadOptions, ScanRequest};
 use crate::transaction::{Staged, transact};
 
-fn batch(rows: &[(Option<i64>, &str)]) -> RecordBatch {
+pub(super) fn batch(rows: &[(Option<i64>, &str)]) -> RecordBatch {
     let ids: ArrayRef = Arc::new(rows.iter().map(|(id, _)| *id).collect::<Int64Array>());
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, name)| *name)));
     RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("name", names, true)]).expect("batch")
 }
 
-fn given(rows: &[(Option<i64>, &str)]) -> Input {
+pub(super) fn given(rows: &[(Option<i64>, &str)]) -> Input {
     let batch = batch(rows);
     Input::from_batches(batch.schema(), vec![batch])
 }
@@ -31,7 +31,7 @@ async fn partitioned(clock: ClockRef) -> Arc<Snapshot> {
     Arc::new(Snapshot::load(root, At::Latest, clock).await.expect("loads"))
 }
 
-async fn found(snapshot: &Snapshot) -> Vec<(Option<i64>, String)> {
+pub(super) async fn found(snapshot: &Snapshot) -> Vec<(Option<i64>, String)> {
     let plan = snapshot.plan_scan(&ScanRequest::default()).await.expect("plan");
     let batches: Vec<RecordBatch> = plan.stream(ReadOptions::default()).try_collect().await.expect("rows");
     let mut rows = Vec::new();
@@ -43,20 +43,20 @@ async fn found(snapshot: &Snapshot) -> Vec<(Option<i64>, String)> {
     rows
 }
 
-fn below(limit: i64) -> Predicate {
+pub(super) fn below(limit: i64) -> Predicate {
     Predicate::Compare { column: ColumnPath::top("id"), op: CompareOp::Lt, value: Scalar::Long(limit) }
 }
 
-fn name_is(name: &str) -> Predicate {
+pub(super) fn name_is(name: &str) -> Predicate {
     let value = Scalar::String(name.into());
     Predicate::Compare { column: ColumnPath::top("name"), op: CompareOp::Eq, value }
 }
 
-fn replacing(predicate: Predicate) -> OverwriteOptions {
+pub(super) fn replacing(predicate: Predicate) -> OverwriteOptions {
     OverwriteOptions { replace: Replace::Where(predicate), ..OverwriteOptions::default() }
 }
 
-fn owned(rows: &[(Option<i64>, &str)]) -> Vec<(Option<i64>, String)> {
+pub(super) fn owned(rows: &[(Option<i64>, &str)]) -> Vec<(Option<i64>, String)> {
     rows.iter().map(|(id, name)| (*id, (*name).to_owned())).collect()
 }
 
@@ -214,10 +214,17 @@ async fn saving_goes_by_its_mode() {
 }
 
 /// Gives a table features and properties, as another engine would.
-async fn upgraded(snapshot: &Arc<Snapshot>, features: &[&str], properties: &[(&str, &str)]) -> Arc<Snapshot> {
+pub(super) async fn upgraded(
+    snapshot: &Arc<Snapshot>,
+    features: &[&str],
+    properties: &[(&str, &str)],
+) -> Arc<Snapshot> {
     let listed = ["appendOnly", "invariants"].iter().chain(features).map(|&name| name.to_owned()).collect();
+    let read: Vec<String> =
+        features.iter().filter(|&&name| name == "deletionVectors").map(|&name| name.to_owned()).collect();
+    let (min_reader_version, reader_features) = if read.is_empty() { (1, None) } else { (3, Some(read)) };
     let protocol =
-        Protocol { min_reader_version: 1, min_writer_version: 7, reader_features: None, writer_features: Some(listed) };
+        Protocol { min_reader_version, min_writer_version: 7, reader_features, writer_features: Some(listed) };
     let mut metadata = snapshot.metadata().clone();
     metadata.configuration.extend(properties.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
     let actions = vec![Action::Protocol(protocol), Action::Metadata(Box::new(metadata))];
