@@ -1,6 +1,7 @@
 """Rows that Lake deletes, updates and merges are gone, new and there for other readers as well; and the other way round."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import by_deltalake, by_duckdb, sorted_rows
 from deltalake import DeltaTable, write_deltalake
@@ -60,8 +61,9 @@ def test_changed_rows_are_read_equal_by_others(lake, tmp_path, vectors, partitio
         model[i] = (f"N{i}", model[i][1], model[i][2] + 1)
     assert check()
 
-    source = tmp_path / "source.csv"
-    source.write_text("id,name,g,x\n" + "".join(f"{i},m{i},{i % 7},0.5\n" for i in range(950, 1050)))
+    source = tmp_path / "source.parquet"
+    rows = [{"id": i, "name": f"m{i}", "g": i % 7, "x": 0.5} for i in range(950, 1050)]
+    pq.write_table(pa.Table.from_pylist(rows), source)
     lake.run(
         "sql",
         f"""merge into '{table}' t using '{source}' s on t.id = s.id
