@@ -156,8 +156,8 @@ impl Session {
         SessionBuilder::default()
     }
 
-    /// Runs one statement: SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, CREATE TABLE or INSERT. Tables are read at one
-    /// version each, found when the statement starts. A write is one commit, done when this returns; its rows stream
+    /// Runs one statement: SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, CREATE TABLE, INSERT, DELETE, UPDATE or MERGE. Tables
+    /// are read at one version each, found when the statement starts. A write is one commit, done when this returns; its rows stream
     /// from the query into the files.
     ///
     /// # Errors
