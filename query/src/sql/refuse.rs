@@ -53,7 +53,7 @@ const REFUSED: &[(&str, &str)] = &[
 
 const REWRITE: &str = "replace the rows with INSERT OVERWRITE … SELECT, which keeps the older version";
 const SETTINGS: &str = "settings are flags and environment variables";
-const ONE_STATEMENT: &str = "SELECT, EXPLAIN, DESCRIBE, CREATE TABLE and INSERT are run, each on its own";
+const ONE_STATEMENT: &str = "queries, CREATE TABLE, INSERT, DELETE, UPDATE and MERGE are run, each on its own";
 
 /// Words that may stand between CREATE and what is created.
 const BETWEEN: &[&str] = &[
