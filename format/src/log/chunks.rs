@@ -18,8 +18,10 @@ use crate::store::{TableRoot, cores};
 const MAX_LINE_BYTES: usize = 64 << 20;
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 4 << 20;
-/// A smaller file is read in one go, and fewer bytes are parsed where they are, not on another core.
+/// A smaller file is read in one go.
 const SMALL_BYTES: usize = 64 << 10;
+/// Fewer bytes are parsed where they are, not on another core.
+const PARSED_HERE_BYTES: usize = 16 << 10;
 /// Chunks parsed at once, at most.
 const MOST_AT_ONCE: usize = 4;
 
@@ -198,7 +200,7 @@ enum Chunk {
 }
 
 async fn parse(bytes: Vec<u8>, files: FileLines, home: &Arc<Home>, spare: &Spare) -> Result<ParsedPart> {
-    if bytes.len() <= SMALL_BYTES {
+    if bytes.len() <= PARSED_HERE_BYTES {
         return parse_part(&bytes, files, home);
     }
     let (home, spare) = (Arc::clone(home), spare.clone());
