@@ -29,7 +29,7 @@ const WAITING_PARTS: usize = 256;
 /// Memory that stands for one file that is fetched ahead.
 const AHEAD_BYTES: usize = 8 << 20;
 /// Files of a local disk that are fetched ahead: its reads take no time to begin.
-const AHEAD_LOCAL: usize = 1;
+const AHEAD_LOCAL: usize = 2;
 /// With a condition that leaves at most one row in so many, the index of pages is worth a look.
 const FEW_ROWS: u64 = 64;
 
@@ -181,7 +181,9 @@ impl Run {
             let alone = at_once == 1 || self.files.get(self.next).is_none();
             self.running.push_back(FileTask::start(Arc::clone(&self.scan), file, self.remaining, alone));
         }
-        self.running.iter().take(at_once).for_each(|task| task.give_turn(Turn::Decoded));
+        // Those that were decoded and wait for the consumer alone keep nobody from his turn.
+        let undone = self.running.iter().filter(|task| !task.task.is_finished());
+        undone.take(at_once).for_each(|task| task.give_turn(Turn::Decoded));
         if let Some(first) = self.running.front() {
             first.give_turn(Turn::First);
         }
@@ -215,8 +217,8 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(queue: mpsc::Sender<Message>, options: &ReadOptions) -> Self {
-        let budget_bytes = (options.memory_bytes / options.concurrency.max(1)).max(UNIT_BYTES);
+    fn new(queue: mpsc::Sender<Message>, bytes: usize) -> Self {
+        let budget_bytes = bytes.max(UNIT_BYTES);
         let units = (budget_bytes / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
         Self { queue, budget: Arc::new(Semaphore::new(units)), budget_bytes }
     }
@@ -250,7 +252,7 @@ impl FileTask {
     fn start(scan: Arc<Scan>, (place, file): (usize, ScanFile), limit: Option<u64>, alone: bool) -> Self {
         let (queue, batches) = mpsc::channel(WAITING_PARTS);
         let (turn, turn_comes) = watch::channel(Turn::Ahead);
-        let sender = Sender::new(queue, &scan.options);
+        let sender = Sender::new(queue, scan.options.memory_bytes / (scan.concurrency() + scan.ahead()));
         let task = tokio::spawn(async move {
             let mut work = FileWork { scan, place, file, limit, alone, turn: turn_comes, sender, has_sent: false };
             let done = AssertUnwindSafe(work.run()).catch_unwind().await;
