@@ -74,11 +74,10 @@ impl Snapshot {
     /// This version on what is there to stand on now.
     pub(super) fn rested(&self) -> Self {
         let Some(aside) = &self.aside else { return self.clone() };
+        // Asked first: what is said at the end is said before it.
+        let is_over = aside.end.has_changed().is_err();
         let ended = aside.end.borrow().clone();
-        match ended {
-            None if aside.end.has_changed().is_ok() => self.clone(),
-            ended => self.standing(ended.as_ref()),
-        }
+        if ended.is_none() && !is_over { self.clone() } else { self.standing(ended.as_ref()) }
     }
 
     fn standing(&self, ended: Option<&End>) -> Self {
