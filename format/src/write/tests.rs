@@ -363,7 +363,7 @@ async fn every_type_is_stored_as_the_protocol_says_and_with_its_field_id() {
     assert_eq!(physical("d9").0, PhysicalType::INT32);
     assert_eq!(physical("d18").0, PhysicalType::INT64);
     assert_eq!(physical("d38").0, PhysicalType::FIXED_LEN_BYTE_ARRAY);
-    assert!(file.metadata().row_group(0).columns().iter().all(|c| c.compression() == Compression::SNAPPY), "WRT-1");
+    assert!(file.metadata().row_group(0).columns().iter().all(|c| matches!(c.compression(), Compression::ZSTD(_))));
     assert!(file.metadata().row_group(0).columns().iter().all(|c| c.column_index_offset().is_some()));
     assert!(file.metadata().file_metadata().key_value_metadata().is_none());
 }
@@ -647,28 +647,6 @@ async fn a_write_that_was_cut_short_can_not_be_finished() {
     assert!(futures::FutureExt::now_or_never(writer.write(rows)).is_none(), "encoding takes another thread");
     assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Internal);
     assert!(root.list("").await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn columns_too_small_for_a_compressor_do_without() {
-    let root = TableRoot::in_memory("t").unwrap();
-    let codecs = async |rows: i64, batches: usize| {
-        let large = Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("{row:0100}")))) as ArrayRef;
-        let given = batch(vec![("v", longs((0..rows).map(Some).collect())), ("w", large)]);
-        let context = context(&root, &schema("v long, w string"), &[]);
-        let written = write_all(context, vec![given; batches]).await.unwrap();
-        let path = root.resolve(&written.adds[0].path).unwrap();
-        let file = ParquetFile::open(&root, &path, Some(written.bytes)).await.unwrap();
-        let is_zstd = |codec| matches!(codec, Compression::ZSTD(_));
-        let columns = file.metadata().row_group(0).columns().iter();
-        columns
-            .map(|column| (is_zstd(column.compression()), column.compression() == Compression::SNAPPY))
-            .collect::<Vec<_>>()
-    };
-    let (zstd, snappy) = ((true, false), (false, true));
-    assert_eq!(codecs(9, 1).await, [snappy, snappy], "WRT-1");
-    assert_eq!(codecs(1_000, 1).await, [snappy, zstd], "WRT-1");
-    assert_eq!(codecs(1_000, 100).await, [zstd, zstd], "WRT-1: not by the first of many batches");
 }
 
 #[tokio::test]

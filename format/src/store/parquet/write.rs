@@ -26,17 +26,13 @@ const GATHER_BYTES: usize = 8 << 20;
 /// Fewer gathered bytes are encoded where they are: quicker than the way to another thread.
 const PARALLEL_BYTES: usize = 256 << 10;
 
-/// Of a file that is written at once, columns of up to this many bytes are packed without a dictionary of past bytes:
-/// making a zstd compressor ready, and a decompressor later, takes longer than packing so little.
-const SMALL_COLUMN_BYTES: usize = 16 << 10;
-
 /// Values encoded between two looks at the size of a page.
 const WRITE_BATCH_ROWS: usize = 1024;
 
 /// How a file is laid out.
 #[derive(Clone, Debug)]
 pub struct ParquetOptions {
-    /// Codec of the pages. Small columns of a small file are packed with Snappy where this is zstd.
+    /// Codec of the pages.
     pub compression: Compression,
     /// Rows after which a row group ends.
     pub row_group_rows: usize,
@@ -120,7 +116,7 @@ impl ParquetWriter {
     }
 
     async fn encode(&mut self) -> Result<()> {
-        self.encoder.start(&[], &self.name)?;
+        self.encoder.start(&self.name)?;
         let batches = std::mem::take(&mut self.gathered);
         let bytes = std::mem::take(&mut self.gathered_bytes);
         self.gathered_rows = 0;
@@ -175,7 +171,7 @@ impl ParquetWriter {
     /// As [`ParquetWriter::finish`].
     pub async fn finish_unsynced(mut self) -> Result<(u64, Unsynced)> {
         let ended = async {
-            self.encoder.start(&self.gathered, &self.name)?;
+            self.encoder.start(&self.name)?;
             self.encode().await?;
             self.encoder.close_row_group(&self.name).await?;
             self.encoder.end_file().map_err(|e| from_encoder(e, &self.name))?;
@@ -249,8 +245,8 @@ impl Encoder {
         })
     }
 
-    /// Begins the file, unless it was: `whole` is all that it will hold, if that is known.
-    fn start(&mut self, whole: &[RecordBatch], name: &str) -> Result<()> {
+    /// Begins the file, unless it was.
+    fn start(&mut self, name: &str) -> Result<()> {
         if self.file.is_some() {
             return Ok(());
         }
@@ -266,9 +262,6 @@ impl Encoder {
                 .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED)
                 .set_column_compression(column, Compression::UNCOMPRESSED);
         }
-        for column in self.small_columns(whole) {
-            properties = properties.set_column_compression(column, Compression::SNAPPY);
-        }
         let begin = || {
             let root = self.descriptor.root_schema_ptr();
             let file = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties.build()))?;
@@ -277,20 +270,6 @@ impl Encoder {
         };
         self.file = Some(begin().map_err(|e| from_encoder(e, name))?);
         Ok(())
-    }
-
-    /// The leaf columns of a file of these rows that are too small for a compressor of their own.
-    fn small_columns(&self, whole: &[RecordBatch]) -> Vec<ColumnPath> {
-        if whole.is_empty() || !matches!(self.options.compression, Compression::ZSTD(_)) {
-            return Vec::new();
-        }
-        let is_small = |leaf: &usize| {
-            let field = self.descriptor.get_column_root_idx(*leaf);
-            let bytes: usize = whole.iter().map(|batch| array_bytes(batch.column(field))).sum();
-            bytes / self.leaves[field].max(1) <= SMALL_COLUMN_BYTES
-        };
-        let path = |leaf| self.descriptor.column(leaf).path().clone();
-        (0..self.descriptor.num_columns()).filter(is_small).map(path).collect()
     }
 
     fn memory_bytes(&self) -> usize {
