@@ -38,8 +38,9 @@ fn refused() {
         .lake(&["sql", "SELECT * FROM bronze.t"])
         .lake(&["sql", "SELECT 1; SELECT 2"])
         .lake(&["sql", "DROP TABLE './t'"])
-        .lake(&["sql", "DELETE FROM './t'"])
-        .lake(&["sql", "UPDATE './t' SET id = 1"])
+        .lake(&["sql", "TRUNCATE TABLE './t'"])
+        .lake(&["sql", "DELETE FROM './t' WHERE nme = 1"])
+        .lake(&["sql", "UPDATE './t' SET nme = 1"])
         .lake(&["sql", "INSERT INTO './t' VALUES ('x', 1, 2)"])
         .lake(&["sql", "INSERT INTO './t' VALUES ('x', 'y')"])
         .lake(&["sql", "SELECT 1/0"])
@@ -50,4 +51,25 @@ fn refused() {
         .lake(&["sql", "SELECT nme FROM './t'", "--format", "json"]);
     assert_eq!(sandbox.quietly(&["sql", &deep]).status.code(), Some(2), "no stack overflow");
     snapshot!("sql_refused", sandbox);
+}
+
+#[test]
+fn rows_are_changed() {
+    let mut sandbox = Sandbox::new();
+    sandbox.get(&["create", "./t", "--schema", "id long, name string", "--profile", "modern"]);
+    sandbox.get(&["sql", "INSERT INTO './t' SELECT value, 'n' || value FROM range(10)"]);
+    sandbox.get(&["sql", "CREATE TABLE './s' AS SELECT value AS id, 'new' AS name FROM range(8, 12)"]);
+    let merge = "MERGE INTO './t' USING './s' ON t.id = s.id
+                 WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *";
+    sandbox
+        .lake(&["delete", "./t"])
+        .lake(&["delete", "./t", "--where", "id < 3"])
+        .lake(&["delete", "./t", "--where", "id < 3", "--format", "json"])
+        .lake(&["update", "./t", "--set", "name = upper(name)", "--where", "id IN (4, 5)", "--format", "json"])
+        .lake(&["sql", merge])
+        .lake(&["scan", "./t"])
+        .lake(&["delete", "./t", "--all"])
+        .lake(&["delete", "--help"])
+        .lake(&["update", "--help"]);
+    snapshot!("row_changes", sandbox);
 }
