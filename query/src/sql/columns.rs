@@ -33,7 +33,7 @@ pub(super) fn spell(query: &mut Query, schemas: &[&Schema], tables: &[Named]) {
         spellings.entry(alias.to_lowercase()).or_insert_with(|| HashSet::from([alias]));
     }
     spellings.retain(|lower, names| names.len() > 1 || !names.contains(lower));
-    let schema_of = |name: &String| Some(schemas[tables.iter().position(|table| table.name.table() == name)?]);
+    let schema_of = |name: &String| schemas.get(tables.iter().position(|table| table.name.table() == name)?).copied();
     let within = collected.within.iter();
     let within = within.map(|(alias, names)| (alias.clone(), names.iter().filter_map(schema_of).collect())).collect();
     let of_catalog = |kept: bool| {

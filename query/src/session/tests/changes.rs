@@ -140,10 +140,8 @@ async fn a_source_is_merged_clause_by_clause() {
         assert_eq!((report.rows, report.rows_deleted, report.files_removed), (2, 0, 0));
         assert_eq!(lake.one("SELECT count(*), count(n) FROM s.t WHERE id > 1000").await, "2 0");
         let report = lake.write("MERGE INTO s.t USING s.t u ON t.id = u.id - 1 WHEN MATCHED THEN DELETE").await;
-        assert_eq!(
-            report.rows_deleted, 101,
-            "102 rows from 2 to 103, of which the last has none behind it; 1103 and 1104"
-        );
+        // Ids 2 to 102 and 1103.
+        assert_eq!(report.rows_deleted, 102);
     }
 }
 
