@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::leave::{Leaving, check_changeable, leave_places};
 use super::sequence::{self, AppTxn};
 use super::{
-    Input, Unchanged, WriteOutcome, add_actions, check_judged, commit_written, context_on, discard, write_files,
+    Input, Unchanged, WriteOutcome, add_actions, amended, check_judged, commit_written, context_on, discard,
+    write_files,
 };
 use crate::action::DeletionVector;
 use crate::error::Result;
@@ -130,16 +131,10 @@ pub async fn change_rows(
         return Ok(WriteOutcome::Unchanged(Unchanged::NoRows(Arc::clone(snapshot))));
     }
     written.rows = rows;
-    let deleted = leaving.rows;
+    let (files, deleted) = (leaving.files.len() as u64, leaving.rows);
     let (base, staged) = (Base::On(Arc::clone(snapshot)), stage(snapshot, &change, leaving, &written, counts));
     let outcome = commit_written(base, staged, committer, &written, started_ms, change.txn.as_ref()).await?;
-    Ok(match outcome {
-        WriteOutcome::Committed(mut report, committed) => {
-            report.rows_deleted = deleted;
-            WriteOutcome::Committed(report, committed)
-        }
-        other => other,
-    })
+    Ok(amended(outcome, |report| (report.files_removed, report.rows_deleted) = (files, deleted)))
 }
 
 fn stage(

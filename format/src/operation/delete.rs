@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::leave::{Leaving, leave};
 use super::sequence::{self, AppTxn};
-use super::{Unchanged, WriteOutcome, add_actions, commit_written, discard};
+use super::{Unchanged, WriteOutcome, add_actions, amended, commit_written, discard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Predicate, evaluate};
 use crate::snapshot::Snapshot;
@@ -86,17 +86,11 @@ async fn attempted(
     if leaving.files.is_empty() && leaving.marked.is_empty() && options.txn.is_none() {
         return Ok(WriteOutcome::Unchanged(Unchanged::NoRows(Arc::clone(snapshot))));
     }
-    let rows = leaving.rows;
+    let (files, rows) = (leaving.files.len() as u64, leaving.rows);
     let staged = stage(snapshot, options, leaving, &written);
     let base = Base::On(Arc::clone(snapshot));
     let outcome = commit_written(base, staged, committer, &written, started_ms, options.txn.as_ref()).await?;
-    Ok(match outcome {
-        WriteOutcome::Committed(mut report, committed) => {
-            report.rows_deleted = rows;
-            WriteOutcome::Committed(report, committed)
-        }
-        other => other,
-    })
+    Ok(amended(outcome, |report| (report.files_removed, report.rows_deleted) = (files, rows)))
 }
 
 fn stage(snapshot: &Snapshot, options: &DeleteOptions, leaving: Leaving, written: &Written) -> Staged {

@@ -146,6 +146,17 @@ fn report(outcome: Outcome, written: &Written, files_added: u64, files_removed: 
     }
 }
 
+/// `outcome` with what its operation knows better of its files and rows.
+fn amended(outcome: WriteOutcome, amend: impl FnOnce(&mut WriteReport)) -> WriteOutcome {
+    match outcome {
+        WriteOutcome::Committed(mut report, committed) => {
+            amend(&mut report);
+            WriteOutcome::Committed(report, committed)
+        }
+        other => other,
+    }
+}
+
 /// How data files are written into `snapshot`, whose schema becomes `schema`.
 fn context_on(snapshot: &Snapshot, schema: &Arc<StructType>) -> WriteContext {
     let mut context = WriteContext::new(
@@ -214,10 +225,7 @@ async fn commit_unsynced(
     started_ms: i64,
     txn: Option<&AppTxn>,
 ) -> Result<WriteOutcome> {
-    let count = |of: fn(&Action) -> bool| staged.actions.iter().filter(|&action| of(action)).count() as u64;
-    // Files whose vectors alone change are removed and added in one.
-    let marked = count(|action| matches!(action, Action::Add(_))).saturating_sub(written.adds.len() as u64);
-    let removed = count(|action| matches!(action, Action::Remove(_))).saturating_sub(marked);
+    let removed = staged.actions.iter().filter(|action| matches!(action, Action::Remove(_))).count() as u64;
     let (root, snapshot, in_time) = match &base {
         Base::New(root, _) => (root.clone(), None, Ok(())),
         Base::On(snapshot) => {

@@ -9,8 +9,8 @@ use super::leave::Leaving;
 use super::replace::Replace;
 use super::sequence::{self, AppTxn};
 use super::{
-    Input, WriteOutcome, add_actions, check_judged, commit_written, context_on, counted, discard, mapped, with_schema,
-    write_files,
+    Input, WriteOutcome, add_actions, amended, check_judged, commit_written, context_on, counted, discard, mapped,
+    with_schema, write_files,
 };
 use crate::action::Action;
 use crate::error::{Error, Result};
@@ -80,9 +80,11 @@ pub async fn overwrite(
     };
     // Rows that were copied were in the table before.
     written.rows = rows;
+    let files = replaced.files.len() as u64;
     let staged = stage(snapshot, options, new_schema.as_deref(), replaced, &written);
     let base = Base::On(Arc::clone(snapshot));
-    commit_written(base, staged, committer, &written, started_ms, options.txn.as_ref()).await
+    let outcome = commit_written(base, staged, committer, &written, started_ms, options.txn.as_ref()).await?;
+    Ok(amended(outcome, |report| report.files_removed = files))
 }
 
 fn new_schema(snapshot: &Snapshot, options: &OverwriteOptions, input: &Input) -> Result<Option<Arc<StructType>>> {

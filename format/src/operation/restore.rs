@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{WriteOutcome, commit_written, highest_id, with_schema};
+use super::{WriteOutcome, amended, commit_written, highest_id, with_schema};
 use crate::action::deletion_vector::VectorFile;
 use crate::action::partition_value::encode_path;
 use crate::action::{Action, Add, DeletionVectorDescriptor, Metadata, Remove};
@@ -78,11 +78,8 @@ pub async fn restore(snapshot: &Arc<Snapshot>, committer: &dyn Committer, target
     }
     let staged = Staged { operation, actions, reads: Reads::WholeTable };
     let base = Base::On(Arc::clone(snapshot));
-    let mut outcome = commit_written(base, staged, committer, &copies, started_ms, None).await?;
-    if let WriteOutcome::Committed(report, _) = &mut outcome {
-        report.files_added = added;
-    }
-    Ok(outcome)
+    let outcome = commit_written(base, staged, committer, &copies, started_ms, None).await?;
+    Ok(amended(outcome, |report| report.files_added = added))
 }
 
 /// The older description, with what must not go back. Where columns have been mapped meanwhile, they stay so: the older

@@ -249,3 +249,21 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_report_counts_files_that_came_and_went() {
+    let snapshot = with_rows(&with_rows(&made(false, true).await, &ROWS).await, &[(Some(50), "c")]).await;
+    let files = |outcome: WriteOutcome| match outcome {
+        WriteOutcome::Committed(report, _) => (report.files_added, report.files_removed),
+        other => panic!("{other:?}"),
+    };
+    let before = newest(&snapshot).await;
+    let marked = delete(&snapshot, &LogCommitter, &DeleteOptions::of(below(60))).await.expect("deleted");
+    assert_eq!(files(marked), (0, 1), "one file is marked, one ends");
+    let snapshot = newest(&snapshot).await;
+    let replace = OverwriteOptions::default();
+    let replaced = overwrite(&snapshot, &LogCommitter, &replace, given(&[(Some(1), "x")])).await.expect("replaced");
+    assert_eq!(files(replaced), (1, 1));
+    let back = restore(&newest(&snapshot).await, &LogCommitter, &before).await.expect("restored");
+    assert_eq!(files(back), (2, 1));
+}
